@@ -1,0 +1,52 @@
+"""scikit-learn compatible scalers whose fitted parameters become part of a Keras network.
+
+Names are imported when they are first used, so that the scalers cost what
+scikit-learn costs and Keras is imported only by what needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bridge import register_map, to_keras
+    from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
+    from .exceptions import UnsupportedTransformerError
+    from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+_HOMES = {
+    "MaxAbsScaler": "scalers",
+    "MinMaxScaler": "scalers",
+    "RobustScaler": "scalers",
+    "ScaledKerasClassifier": "estimators",
+    "ScaledKerasRegressor": "estimators",
+    "StandardScaler": "scalers",
+    "UnsupportedTransformerError": "exceptions",
+    "register_map": "bridge",
+    "to_keras": "bridge",
+}
+
+__all__ = [
+    "MaxAbsScaler",
+    "MinMaxScaler",
+    "RobustScaler",
+    "ScaledKerasClassifier",
+    "ScaledKerasRegressor",
+    "StandardScaler",
+    "UnsupportedTransformerError",
+    "register_map",
+    "to_keras",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("sklearn_keras_scaling")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

@@ -1,0 +1,161 @@
+"""Maps and networks as stock Keras functional models."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._optional import keras
+from ..maps import Inverse, Map
+from ._registry import ScaledNetwork, is_network, map_of, network_of
+
+#: Largest error, in scaled space, that a float32 input may cost before
+#: :func:`to_keras` declares a float64 one.
+FLOAT32_TOLERANCE = 1e-4
+
+
+def to_keras(
+    fitted: Any, *, inverse: bool = False, dtype: str | None = None, name: str | None = None
+) -> Any:
+    """Return a fitted scaler, pipeline or estimator as one Keras model in raw units.
+
+    The model is functional and holds stock Keras operations with the fitted
+    parameters as float64 constants: its ``.keras`` file loads with Keras alone.
+    It is a copy; training it leaves ``fitted`` as it is.
+
+    Parameters
+    ----------
+    fitted : object
+        A fitted scaler of this package or of scikit-learn, a
+        :class:`ScaledKerasRegressor` or :class:`ScaledKerasClassifier`, a
+        :class:`sklearn.pipeline.Pipeline` of them, or an instance of a class
+        given to :func:`register_map`.
+    inverse : bool, default=False
+        Of a scaler: the inverse transformation, from scaled space to raw units.
+    dtype : str, default=None
+        Dtype of the input. By default "float32", or "float64" where rounding
+        the input to float32 would cost more than 1e-4 in scaled space (a large
+        ratio of mean to standard deviation).
+    name : str, default=None
+        Name of the model.
+
+    Returns
+    -------
+    model : keras.Model
+        From shape (n, n_features) to what ``fitted`` returns: ``transform``
+        in float32, ``inverse_transform`` and a regressor's ``predict`` in
+        float64 (float32 on JAX without x64), a classifier's ``predict_proba``.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If ``fitted`` is not.
+    UnsupportedTransformerError
+        If a transformer in it has no form as Keras operations.
+    ValueError
+        If the inverse of an estimator is asked for, or if float32 is all that
+        the backend has and it is not enough.
+
+    Notes
+    -----
+    ``Model.predict`` rounds every array to float32 before the graph sees it,
+    ``model(x)`` does not: with a float64 input prefer the call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_keras_scaling import StandardScaler, to_keras
+    >>> scaler = StandardScaler().fit([[10.0, 1.0], [30.0, 5.0]])
+    >>> model = to_keras(scaler, inverse=True)
+    >>> print(np.asarray(model(np.array([[0.0, 1.0]]))))
+    [[20.  5.]]
+    """
+    check_is_fitted(fitted)
+    if inverse:
+        if is_network(fitted):
+            raise ValueError(
+                f"inverse=True needs a scaler, but {type(fitted).__name__} ends in a network, "
+                "which has no inverse. Pass its target_scaler_, for example."
+            )
+        return inverse_model(map_of(fitted), fitted.n_features_in_, dtype=dtype, name=name)
+    parts = network_of(fitted)
+    dtype = _input_dtype(parts.inputs, fitted.n_features_in_, dtype)
+    inputs = keras.Input((fitted.n_features_in_,), dtype=dtype)
+    return keras.Model(inputs, _outputs(parts, inputs), name=name)
+
+
+def inverse_model(
+    map_: Map, n_features: int, *, dtype: str | None = None, name: str | None = None
+) -> Any:
+    """Return the inverse of a map as a Keras model with ``n_features`` inputs."""
+    inputs = keras.Input((n_features,), dtype=dtype or keras.config.floatx())
+    return keras.Model(inputs, Inverse(map_).forward(inputs, keras.ops), name=name)
+
+
+def copy_network(network: Any) -> Any:
+    """Return a copy of a Keras model with its weights and optimizer state.
+
+    Raises
+    ------
+    TypeError
+        If Keras cannot save and restore it.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:
+        raise TypeError(
+            f"The network {network.name!r} cannot be copied: {error} Layers of your own need "
+            "get_config() and @keras.saving.register_keras_serializable(); or pass as `model` "
+            "a function that builds the network."
+        ) from error
+
+
+def _outputs(parts: ScaledNetwork, inputs: Any) -> Any:
+    scaled = keras.ops.cast(parts.inputs.forward(inputs, keras.ops), keras.config.floatx())
+    if parts.network is None:
+        return scaled
+    return parts.outputs.forward(copy_network(parts.network)(scaled), keras.ops)
+
+
+def _input_dtype(inputs: Map, n_features: int, dtype: str | None) -> str:
+    error = float32_error(inputs, n_features)
+    if dtype is None and error <= FLOAT32_TOLERANCE:
+        return "float32"
+    if dtype is None and has_float64():
+        return "float64"
+    if error <= FLOAT32_TOLERANCE or (dtype == "float64" and has_float64()):
+        return str(dtype)
+    message = (
+        f"Inputs rounded to {dtype or 'float32'} cost up to {error:.1g} in scaled space: a "
+        "column's mean is large against its standard deviation."
+    )
+    if dtype is None:
+        raise ValueError(
+            f"{message} JAX has no float64 unless x64 is enabled: set JAX_ENABLE_X64=1 before "
+            'Python starts, or accept the loss with dtype="float32".'
+        )
+    warnings.warn(f"{message} Leave dtype=None for float64.", UserWarning, stacklevel=3)
+    return dtype
+
+
+def float32_error(map_: Map, n_features: int) -> float:
+    """Return what half a float32 step of a raw input near the map's centre costs, scaled."""
+    worst = 0.0
+    for z in (0.0, 1.0):
+        x = map_.inverse(np.full((1, n_features), z), np)
+        moved = map_.forward(x * (1 + 2.0**-24), np) - map_.forward(x, np)
+        worst = max(worst, float(np.abs(moved).max()))
+    return worst
+
+
+def has_float64() -> bool:
+    """Return whether the backend computes in float64 (JAX does only with x64 enabled)."""
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return bool(jax.config.jax_enable_x64)

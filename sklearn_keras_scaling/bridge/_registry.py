@@ -1,0 +1,139 @@
+"""Which classes have a map, and which bring a network of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import getattr_static
+from typing import Any, TypeVar
+
+from ..exceptions import UnsupportedTransformerError
+from ..maps import IDENTITY, Map
+
+Convert = TypeVar("Convert", bound=Callable[[Any], Any])
+
+_MAPS: dict[type, Callable[[Any], Map]] = {}
+_NETWORKS: dict[type, Callable[[Any], ScaledNetwork]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledNetwork:
+    """A raw-to-raw model in three parts: map, scaled-space network, map.
+
+    The host evaluates it with NumPy around the network and ``to_keras`` as one
+    graph, so both give the same answers.
+    """
+
+    inputs: Map
+    network: Any
+    outputs: Map = IDENTITY
+
+
+def register_map(transformer_class: type) -> Callable[[Convert], Convert]:
+    """Teach :func:`to_keras` a transformer class.
+
+    Parameters
+    ----------
+    transformer_class : type
+        Class with ``fit`` and ``transform``. The registration also serves its
+        subclasses, unless they override ``transform`` or ``inverse_transform``.
+
+    Returns
+    -------
+    decorator : callable
+        For a function that takes a fitted instance and returns a
+        :class:`sklearn_keras_scaling.maps.Map`.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+    >>> from sklearn_keras_scaling import register_map
+    >>> from sklearn_keras_scaling.maps import Affine
+    >>> class Halve(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    ...     def fit(self, X, y=None):
+    ...         return self
+    ...     def transform(self, X):
+    ...         return X / 2
+    >>> @register_map(Halve)
+    ... def halve_map(transformer):
+    ...     return Affine(loc=0.0, scale=2.0)
+    """
+
+    def decorate(convert: Convert) -> Convert:
+        _MAPS[transformer_class] = convert
+        return convert
+
+    return decorate
+
+
+def register_network(estimator_class: type) -> Callable[[Convert], Convert]:
+    """Register how a fitted estimator is seen as a :class:`ScaledNetwork`."""
+
+    def decorate(convert: Convert) -> Convert:
+        _NETWORKS[estimator_class] = convert
+        return convert
+
+    return decorate
+
+
+def map_of(fitted: Any) -> Map:
+    """Return the map of a fitted transformer; of None and "passthrough", the identity.
+
+    Raises
+    ------
+    UnsupportedTransformerError
+        If the class is not registered, or overrides what is registered.
+    """
+    if fitted is None or (isinstance(fitted, str) and fitted == "passthrough"):
+        return IDENTITY
+    convert = _find(_MAPS, fitted, ("transform", "inverse_transform"))
+    if convert is None:
+        raise UnsupportedTransformerError(_refusal(fitted))
+    return convert(fitted)
+
+
+def network_of(fitted: Any) -> ScaledNetwork:
+    """Return a fitted estimator, or else transformer, as a :class:`ScaledNetwork`.
+
+    Raises
+    ------
+    UnsupportedTransformerError
+        If neither is registered for the class.
+    """
+    convert = _find(_NETWORKS, fitted, ("predict",))
+    return ScaledNetwork(map_of(fitted), None) if convert is None else convert(fitted)
+
+
+def is_network(fitted: Any) -> bool:
+    """Return whether ``fitted`` predicts through a network, so that it has no inverse."""
+    return _find(_NETWORKS, fitted, ("predict",)) is not None and network_of(fitted).network
+
+
+def _find(registry: dict[type, Any], fitted: Any, methods: tuple[str, ...]) -> Any:
+    """Return the entry of the nearest base class whose ``methods`` are not overridden."""
+    found = type(fitted)
+    for base in found.__mro__:
+        if base in registry:
+            kept = all(_method(found, name) is _method(base, name) for name in methods)
+            return registry[base] if kept else None
+    return None
+
+
+def _method(cls: type, name: str) -> Any:
+    # Static: a conditional method such as Pipeline.transform is new at each access.
+    return getattr_static(cls, name, None)
+
+
+def _refusal(fitted: Any) -> str:
+    name = type(fitted).__name__
+    overrides = next((b.__name__ for b in type(fitted).__mro__[1:] if b in _MAPS), None)
+    reason = (
+        f"{name} overrides the transform of {overrides}, so its formula is not known"
+        if overrides
+        else f"{name} has no form as Keras operations"
+    )
+    supported = ", ".join(sorted({cls.__name__ for cls in (*_MAPS, *_NETWORKS)}))
+    return (
+        f"{reason}. Supported: {supported}. To add it, register a function that takes the "
+        f"fitted {name} and returns a map: @register_map({name})."
+    )

@@ -1,0 +1,217 @@
+"""From the parameters ``optimizer``, ``loss`` and ``metrics`` to Keras objects."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from .._optional import keras
+from .._validation import did_you_mean
+
+_OWNED_BY_ESTIMATOR = {
+    "compile": {"optimizer", "loss", "metrics"},
+    "fit": {
+        *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "shuffle"),
+        *("validation_split", "validation_data", "sample_weight"),
+    },
+}
+
+_CHOSEN_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+
+
+def make_optimizer(optimizer: Any, routed: dict[str, Any], own: Any) -> Any:
+    """Return a new optimizer.
+
+    Parameters
+    ----------
+    optimizer : str, dict, keras.optimizers.Optimizer or class
+        The parameter. At its default, "adam", a compiled network keeps its own.
+    routed : dict
+        Keywords given as ``optimizer__*``.
+    own : keras.optimizers.Optimizer or None
+        That of a network that its builder compiled.
+
+    Raises
+    ------
+    ValueError
+        If the name or a keyword is unknown.
+    TypeError
+        If it is no optimizer.
+    """
+    if own is not None and isinstance(optimizer, str) and optimizer == "adam":
+        optimizer = own
+    if isinstance(optimizer, type) and issubclass(optimizer, keras.optimizers.Optimizer):
+        return _construct(optimizer, {}, routed, "optimizer")
+    if isinstance(optimizer, (str, dict)):
+        optimizer = _look_up(keras.optimizers, optimizer, "optimizer")
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            f"optimizer must be a name, a configuration or a keras.optimizers.Optimizer, got "
+            f"{optimizer!r}."
+        )
+    # An instance belongs to the variables it first meets, so each fit has its own.
+    return _construct(type(optimizer), optimizer.get_config(), routed, "optimizer")
+
+
+def make_loss(loss: Any, routed: dict[str, Any]) -> Any:
+    """Return the loss with its routed keywords.
+
+    Raises
+    ------
+    ValueError
+        If the name or a keyword is unknown, or keywords are given for a function.
+    """
+    found = _look_up(keras.losses, loss, "loss") if isinstance(loss, (str, dict)) else loss
+    if inspect.isclass(found):
+        return _construct(found, {}, routed, "loss")
+    if not routed:
+        return found
+    if isinstance(found, keras.losses.Loss):
+        return _construct(type(found), found.get_config(), routed, "loss")
+    cls = _class_of_function(found)
+    if cls is None:
+        raise ValueError(
+            f"loss__{next(iter(routed))} needs a loss with parameters, but loss={loss!r} is a "
+            "function. Pass a keras.losses.Loss."
+        )
+    return _construct(cls, {}, routed, "loss")
+
+
+def loss_name(loss: Any) -> str:
+    """Return the snake-case name of a loss: ``mean_squared_error`` for the string "mse"."""
+    if isinstance(loss, str):
+        loss = make_loss(loss, {})
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
+
+
+def make_metrics(metrics: Any, dtype: str | None = None) -> list[Any]:
+    """Return new metrics for the parameter ``metrics``.
+
+    Parameters
+    ----------
+    metrics : None or list
+        Names, functions, ``keras.metrics.Metric`` classes or instances.
+    dtype : str, default=None
+        Dtype to compute them in. If None, "accuracy" and "crossentropy" stay names:
+        Keras chooses their kind by the shapes that it meets.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    TypeError
+        If it is no list.
+    """
+    if metrics is None:
+        return []
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError(f"metrics must be a list, got {metrics!r}. Write metrics=[...].")
+    return [_metric(metric, dtype) for metric in metrics]
+
+
+def check_keywords(method: str, routed: dict[str, Any]) -> dict[str, Any]:
+    """Return keywords for ``keras.Model.compile`` or ``fit`` after checking their names.
+
+    Raises
+    ------
+    TypeError
+        If ``method`` takes no such keyword, or the estimator has it as a parameter.
+    """
+    known = set(inspect.signature(getattr(keras.Model, method)).parameters) - {"self"}
+    allowed = known - _OWNED_BY_ESTIMATOR[method]
+    for name in routed:
+        if name in allowed:
+            continue
+        reason = (
+            f"{name!r} is the estimator's own business; set it there"
+            if name in known
+            else f"keras.Model.{method} takes no keyword {name!r}"
+        )
+        raise TypeError(f"{method}__{name}: {reason}. {did_you_mean(name, allowed)}")
+    return routed
+
+
+def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+    """Raise ``ValueError`` unless the compiled loss gives a number for a few rows."""
+    shapes = f"targets of shape {targets.shape} and outputs of shape {outputs.shape}"
+    try:
+        value = network.compute_loss(
+            x=inputs,
+            y=keras.ops.convert_to_tensor(targets),
+            y_pred=keras.ops.convert_to_tensor(outputs),
+        )
+        number = float(keras.ops.convert_to_numpy(value))
+    except Exception as error:
+        raise ValueError(
+            f"loss={network.loss!r} cannot be computed from {shapes}: {error} Choose a loss that "
+            "fits, for example loss=None for the default."
+        ) from error
+    if not np.isfinite(number):
+        raise ValueError(
+            f"loss={network.loss!r} is {number} before training, from {shapes}. Is it defined "
+            "for scaled targets, which may be negative?"
+        )
+
+
+def carry_over(old: Any, new: Any) -> None:
+    """Give a built optimizer the state of an earlier one, where they have the same.
+
+    The learning rate stays the new one's, so that a changed parameter counts.
+    """
+    state = {} if old is None else {_key(old, v): v for v in old.variables}
+    for variable in new.variables:
+        earlier = state.get(_key(new, variable))
+        if earlier is None or variable is getattr(new, "_learning_rate", None):
+            continue
+        if earlier.shape == variable.shape:
+            variable.assign(earlier)
+
+
+def _key(optimizer: Any, variable: Any) -> tuple[str, str]:
+    # Paths begin with a name that Keras numbers anew in each process.
+    return type(optimizer).__name__, variable.path.partition("/")[2]
+
+
+def _look_up(module: Any, identifier: Any, parameter: str) -> Any:
+    try:
+        return module.get(identifier)
+    except (TypeError, ValueError) as error:
+        names = [n for n in vars(module) if not n.startswith("_") and n != n.upper()]
+        raise ValueError(
+            f"{parameter}={identifier!r} is unknown to Keras: {error}. "
+            f"{did_you_mean(str(identifier), [*names, *map(str.lower, names)])}"
+        ) from error
+
+
+def _construct(cls: Any, config: dict[str, Any], routed: dict[str, Any], parameter: str) -> Any:
+    allowed = set(config) | set(inspect.signature(cls).parameters) - {"args", "kwargs"}
+    for name in routed:
+        if name not in allowed:
+            raise ValueError(
+                f"{parameter}__{name}: {cls.__name__} has no parameter {name!r}. "
+                f"{did_you_mean(name, allowed)}"
+            )
+    return cls.from_config({**config, **routed}) if config else cls(**routed)
+
+
+def _class_of_function(function: Any) -> Any:
+    """Return ``keras.losses.Huber`` for ``keras.losses.huber``."""
+    name = getattr(function, "__name__", "").replace("_", "")
+    classes = {n.lower(): cls for n, cls in vars(keras.losses).items() if inspect.isclass(cls)}
+    return classes.get(name) if getattr(keras.losses, function.__name__, None) else None
+
+
+def _metric(metric: Any, dtype: str | None) -> Any:
+    if dtype is None and metric in _CHOSEN_BY_SHAPE:
+        return metric
+    found = _look_up(keras.metrics, metric, "metrics") if isinstance(metric, str) else metric
+    if inspect.isclass(found):
+        found = found()
+    if not isinstance(found, keras.metrics.Metric):
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", None)
+        return keras.metrics.MeanMetricWrapper(found, name=name, dtype=dtype)
+    config = found.get_config() | ({"dtype": dtype} if dtype else {})
+    config["name"] = metric if isinstance(metric, str) else found.name
+    return type(found).from_config(config)

@@ -1,0 +1,46 @@
+"""The map of each fitted scaler, ours and scikit-learn's own: they share their attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..maps import Affine, Chain, Clip, Map
+
+
+def standard_map(scaler: Any) -> Map:
+    """Return the map of a fitted ``StandardScaler``."""
+    loc = scaler.mean_ if scaler.with_mean else None
+    return _affine(loc, scaler.scale_)
+
+
+def robust_map(scaler: Any) -> Map:
+    """Return the map of a fitted ``RobustScaler``."""
+    return _affine(scaler.center_, scaler.scale_)
+
+
+def max_abs_map(scaler: Any) -> Map:
+    """Return the map of a fitted ``MaxAbsScaler``."""
+    affine = Affine(0.0, scaler.scale_, output_range=(-1.0, 1.0))
+    return Chain((affine, Clip(-1.0, 1.0))) if getattr(scaler, "clip", False) else affine
+
+
+def min_max_map(scaler: Any) -> Map:
+    """Return the map of a fitted ``MinMaxScaler``.
+
+    It subtracts the minimum first, where scikit-learn multiplies and then adds:
+    at a large offset that costs scikit-learn ``eps * |min_|``.
+    """
+    low, high = scaler.feature_range
+    scale = 1.0 / np.asarray(scaler.scale_, dtype=np.float64)
+    maps: list[Map] = [Affine(scaler.data_min_, scale, output_range=(0.0, high - low))]
+    if low != 0:
+        maps.append(Affine(-low, 1.0, output_range=(low, high)))
+    if scaler.clip:
+        maps.append(Clip(low, high))
+    return Chain(tuple(maps))
+
+
+def _affine(loc: Any, scale: Any) -> Map:
+    return Affine(0.0 if loc is None else loc, 1.0 if scale is None else scale)

@@ -1,0 +1,46 @@
+"""Seeding that leaves the global random states as it found them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .._optional import keras
+
+# Keras seeds initializers and dropout from Python's global generator, and has one
+# more generator of its own, which no public function gives back.
+_KERAS_GENERATOR = "global_seed_generator"
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python's, NumPy's and Keras's global generators for the time of a block.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**32 - 1.
+
+    Notes
+    -----
+    The generators belong to the process, so threads take turns.
+    """
+    state: Any = keras.src.backend.common.global_state
+    with _LOCK:
+        python, numpy_ = random.getstate(), np.random.get_state()
+        generator = state.get_global_attribute(_KERAS_GENERATOR)
+        try:
+            random.seed(seed)
+            np.random.seed(seed)
+            state.set_global_attribute(_KERAS_GENERATOR, None)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_)
+            state.set_global_attribute(_KERAS_GENERATOR, generator)
