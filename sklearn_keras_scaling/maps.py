@@ -167,6 +167,35 @@ class Inverse(Map):
         return self.map.forward(z, xp)
 
 
+@dataclass(frozen=True, eq=False)
+class Take(Map):
+    """Keeps some columns; the inverse puts zeros where the others were.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> last_two = Take((1, 2), n_features=3)
+    >>> last_two.forward(np.array([[7.0, 8.0, 9.0]]), np)
+    array([[8., 9.]])
+    >>> last_two.inverse(np.array([[8.0, 9.0]]), np)
+    array([[0., 8., 9.]])
+    """
+
+    columns: tuple[int, ...]
+    n_features: int
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the kept columns of ``x``."""
+        return xp.take(x, np.array(self.columns), axis=-1)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return ``z`` among columns of zeros."""
+        sources = np.full(self.n_features, len(self.columns))  # one behind: the zeros
+        sources[list(self.columns)] = np.arange(len(self.columns))
+        padded = xp.concatenate([z, xp.zeros_like(z[..., :1])], axis=-1)
+        return xp.take(padded, sources, axis=-1)
+
+
 class Squeeze(Map):
     """Drops the last axis of length 1: the column of a 1-D target, and back.
 

@@ -81,7 +81,8 @@ def to_keras(
                 f"inverse=True needs a scaler, but {type(fitted).__name__} ends in a network, "
                 "which has no inverse. Pass its target_scaler_, for example."
             )
-        return inverse_model(map_of(fitted), fitted.n_features_in_, dtype=dtype, name=name)
+        map_ = map_of(fitted)
+        return inverse_model(map_, _n_outputs(map_, fitted.n_features_in_), dtype=dtype, name=name)
     parts = network_of(fitted)
     dtype = _input_dtype(parts.inputs, fitted.n_features_in_, dtype)
     inputs = keras.Input((fitted.n_features_in_,), dtype=dtype)
@@ -121,6 +122,10 @@ def _outputs(parts: ScaledNetwork, inputs: Any) -> Any:
     return parts.outputs.forward(copy_network(parts.network)(scaled), keras.ops)
 
 
+def _n_outputs(map_: Map, n_features: int) -> int:
+    return int(map_.forward(np.zeros((1, n_features)), np).shape[-1])
+
+
 def _input_dtype(inputs: Map, n_features: int, dtype: str | None) -> str:
     error = float32_error(inputs, n_features)
     if dtype is None and error <= FLOAT32_TOLERANCE:
@@ -145,8 +150,9 @@ def _input_dtype(inputs: Map, n_features: int, dtype: str | None) -> str:
 def float32_error(map_: Map, n_features: int) -> float:
     """Return what half a float32 step of a raw input near the map's centre costs, scaled."""
     worst = 0.0
+    n_outputs = _n_outputs(map_, n_features)
     for z in (0.0, 1.0):
-        x = map_.inverse(np.full((1, n_features), z), np)
+        x = map_.inverse(np.full((1, n_outputs), z), np)
         moved = map_.forward(x * (1 + 2.0**-24), np) - map_.forward(x, np)
         worst = max(worst, float(np.abs(moved).max()))
     return worst
