@@ -133,8 +133,8 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         """Return targets of shape (n, k) as the network's loss takes them."""
 
     @abstractmethod
-    def _metrics(self) -> list[Any]:
-        """Return the metrics to compile with."""
+    def _metrics(self, metrics: Any) -> list[Any]:
+        """Return new metrics to compile with, as the user names them."""
 
     def _split_labels(self, rows: Rows) -> np.ndarray | None:
         """Return the labels to stratify the validation split by."""
@@ -256,11 +256,14 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         optimizer = make_optimizer(self.optimizer, self._routed_to("optimizer"), own)
         loss = make_loss(self._choose_loss(network), self._routed_to("loss"))
         self._check_loss_kind(loss)
+        keywords = self._routed_to("compile")
+        weighted = self._metrics(keywords.pop("weighted_metrics", None))
         network.compile(
             optimizer=optimizer,
             loss=loss,
-            metrics=self._metrics(),
-            **self._routed_to("compile"),
+            metrics=self._metrics(self.metrics),
+            weighted_metrics=weighted,
+            **keywords,
         )
         optimizer.build(network.trainable_variables)
         if self._goes_on():

@@ -245,8 +245,8 @@ default="standard"
             return y.astype("int32")
         return np.eye(len(self.classes_), dtype="float32")[y.ravel()]
 
-    def _metrics(self) -> list[Any]:
-        return make_metrics(self.metrics)
+    def _metrics(self, metrics: Any) -> list[Any]:
+        return make_metrics(metrics)
 
 
 @register_network(ScaledKerasClassifier)

@@ -238,13 +238,13 @@ default="standard"
     def _network_targets(self, y: np.ndarray, network: Any) -> np.ndarray:
         return scale("target_scaler", self._target_map(), y)
 
-    def _metrics(self) -> list[Any]:
+    def _metrics(self, metrics: Any) -> list[Any]:
         dtype = "float64" if has_float64() else "float32"
-        metrics = make_metrics(self.metrics, dtype)
-        if not metrics:
+        made = make_metrics(metrics, dtype)
+        if not made:
             return []
         inverse = inverse_model(self._target_map(), self.n_outputs_)
-        return [TargetUnits(metric, inverse) for metric in metrics]
+        return [TargetUnits(metric, inverse) for metric in made]
 
 
 @register_network(ScaledKerasRegressor)

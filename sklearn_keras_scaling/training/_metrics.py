@@ -23,6 +23,8 @@ class TargetUnits(keras.metrics.Metric):
         super().__init__(name=name or metric.name, **kwargs)
         self.metric = metric
         self.inverse = inverse
+        if hasattr(metric, "_direction"):  # tells callbacks whether less is better
+            self._direction = metric._direction
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch, given in scaled space."""

@@ -1,0 +1,38 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from sklearn.datasets import load_diabetes, load_wine
+
+from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
+
+from . import QUICK
+
+settings.register_profile("tests", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    return load_diabetes(return_X_y=True, scaled=False)
+
+
+@pytest.fixture(scope="session")
+def wine():
+    X, y = load_wine(return_X_y=True)
+    return X, np.array(["barolo", "grignolino", "barbera"])[y]
+
+
+@pytest.fixture(scope="session")
+def regressor(diabetes):
+    """A fitted regressor; tests leave it as it is."""
+    return ScaledKerasRegressor(**QUICK, metrics=["mae"], validation_split=0.2).fit(*diabetes)
+
+
+@pytest.fixture(scope="session")
+def classifier(wine):
+    """A fitted classifier of three classes; tests leave it as it is."""
+    return ScaledKerasClassifier(**QUICK, metrics=["accuracy"], validation_split=0.2).fit(*wine)
