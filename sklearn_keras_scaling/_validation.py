@@ -28,7 +28,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     "Choose from: 'depth', 'units'."
     """
     options = sorted(options)
-    close = get_close_matches(str(name), options, n=1)
+    close = get_close_matches(name, options, n=1) or [o for o in options if o.startswith(name)]
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Choose from: {', '.join(map(repr, options))}." if options else "There are none."

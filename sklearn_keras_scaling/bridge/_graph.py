@@ -62,8 +62,9 @@ def to_keras(
 
     Notes
     -----
-    ``Model.predict`` rounds every array to float32 before the graph sees it,
-    ``model(x)`` does not: with a float64 input prefer the call.
+    With a float64 input, call the model: ``model(x)`` is exact, while Keras's
+    ``model.predict(x)`` first rounds every array to float32, silently. At a mean of
+    1e6 and a standard deviation of 1 that costs 0.03 standard deviations.
 
     Examples
     --------

@@ -106,7 +106,8 @@ def network_of(fitted: Any) -> ScaledNetwork:
 
 def is_network(fitted: Any) -> bool:
     """Return whether ``fitted`` predicts through a network, so that it has no inverse."""
-    return _find(_NETWORKS, fitted, ("predict",)) is not None and network_of(fitted).network
+    known = _find(_NETWORKS, fitted, ("predict",)) is not None
+    return known and network_of(fitted).network is not None
 
 
 def _find(registry: dict[type, Any], fitted: Any, methods: tuple[str, ...]) -> Any:

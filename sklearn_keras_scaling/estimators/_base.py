@@ -145,7 +145,12 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
     def _check_parameters(self) -> None:
         for name in ("epochs", "batch_size"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
-        for units in self.hidden_layer_sizes:
+        sizes = self.hidden_layer_sizes
+        if not isinstance(sizes, (tuple, list)):
+            raise TypeError(
+                f"hidden_layer_sizes must be a tuple of int, got {sizes!r}. Write (64,)."
+            )
+        for units in sizes:
             check_scalar(units, "each of hidden_layer_sizes", Integral, min_val=1)
         share = self.validation_split
         check_scalar(

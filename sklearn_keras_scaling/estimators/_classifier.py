@@ -183,14 +183,14 @@ default="standard"
             self.classes_ = np.unique(labels)
             if len(self.classes_) < 2:
                 raise ValueError(
-                    f"y has one class only ({self.classes_[0]!r}), but a classifier needs at "
-                    "least two classes. Check how the rows were chosen."
+                    f"y has one class only ({self.classes_.tolist()[0]!r}), but a classifier needs "
+                    "at least two classes. Check how the rows were chosen."
                 )
         unknown = np.setdiff1d(labels, self.classes_)
         if unknown.size:
             raise ValueError(
-                f"y has the label {unknown[0]!r}, which the first fit did not see. Known classes: "
-                f"{self.classes_.tolist()}."
+                f"y has the label {unknown.tolist()[0]!r}, which the first fit did not see. "
+                f"Known classes: {self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, labels).reshape(-1, 1)
 

@@ -135,6 +135,7 @@ def check_keywords(method: str, routed: dict[str, Any]) -> dict[str, Any]:
 
 def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
     """Raise ``ValueError`` unless the compiled loss gives a number for a few rows."""
+    name = loss_name(network.loss)
     shapes = f"targets of shape {targets.shape} and outputs of shape {outputs.shape}"
     try:
         value = network.compute_loss(
@@ -145,12 +146,12 @@ def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: n
         number = float(keras.ops.convert_to_numpy(value))
     except Exception as error:
         raise ValueError(
-            f"loss={network.loss!r} cannot be computed from {shapes}: {error} Choose a loss that "
+            f"loss={name!r} cannot be computed from {shapes}: {error} Choose a loss that "
             "fits, for example loss=None for the default."
         ) from error
     if not np.isfinite(number):
         raise ValueError(
-            f"loss={network.loss!r} is {number} before training, from {shapes}. Is it defined "
+            f"loss={name!r} is {number} before training, from {shapes}. Is it defined "
             "for scaled targets, which may be negative?"
         )
 

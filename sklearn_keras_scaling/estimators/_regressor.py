@@ -218,12 +218,12 @@ default="standard"
         name = loss_name(loss)
         if "categorical" in name:
             raise ValueError(
-                f"loss={loss!r} compares class probabilities and cannot train a regressor. Use a "
+                f"loss={name!r} compares class probabilities and cannot train a regressor. Use a "
                 "regression loss, for example 'mean_squared_error', or ScaledKerasClassifier."
             )
         if name in _NEEDS_RAW_TARGETS and self.target_scaler is not None:
             raise ValueError(
-                f"loss={loss!r} means nothing for targets scaled by target_scaler="
+                f"loss={name!r} means nothing for targets scaled by target_scaler="
                 f"{self.target_scaler!r}, which may be negative. Use target_scaler=None, or a "
                 "loss of differences such as 'mean_squared_error' or 'huber'."
             )

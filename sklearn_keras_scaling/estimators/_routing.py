@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .._validation import did_you_mean
@@ -11,12 +13,13 @@ from .._validation import did_you_mean
 class RoutedParameters:
     """Mixin that makes ``part__name`` a parameter like any other.
 
-    Values are attributes under their full names. Where a part is an object with
-    parameters of its own (a scaler instance), ``set_params`` sets them there, as
-    scikit-learn does; everywhere else ``fit`` hands them to the part.
+    Where a part is an object with parameters of its own (a scaler instance),
+    ``set_params`` sets them there, as scikit-learn does; everywhere else they are
+    kept here and ``fit`` hands them to the part.
     """
 
     _routes: tuple[str, ...]
+    _routed: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -27,14 +30,14 @@ class RoutedParameters:
         cls.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # of any class
 
     def _assign_routed(self, routed: dict[str, Any]) -> None:
-        for key, value in routed.items():
-            if not self._is_routed(key):
-                names = [*self._get_param_names(), *(f"{part}__" for part in self._routes)]  # type: ignore[attr-defined]  # BaseEstimator's
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword argument "
-                    f"{key!r}. {did_you_mean(key, names)}"
-                )
-            setattr(self, key, value)
+        unknown = [key for key in routed if not self._is_routed(key)]
+        if unknown:
+            names = [*self._get_param_names(), *(f"{part}__" for part in self._routes)]  # type: ignore[attr-defined]  # BaseEstimator's
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument "
+                f"{unknown[0]!r}. {did_you_mean(unknown[0], names)}"
+            )
+        self._routed = routed
 
     def _is_routed(self, key: str) -> bool:
         part, separator, name = key.partition("__")
@@ -42,8 +45,8 @@ class RoutedParameters:
 
     def _routed_to(self, part: str) -> dict[str, Any]:
         prefix = f"{part}__"
-        keys = [key for key in vars(self) if key.startswith(prefix) and self._is_routed(key)]
-        return {key.removeprefix(prefix): getattr(self, key) for key in sorted(keys)}
+        mine = {key: value for key, value in self._routed.items() if key.startswith(prefix)}
+        return {key.removeprefix(prefix): value for key, value in sorted(mine.items())}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return all parameters, the routed ones included.
@@ -59,7 +62,7 @@ class RoutedParameters:
             Parameter names and values.
         """
         params = super().get_params(deep=deep)  # type: ignore[misc]  # BaseEstimator's
-        return params | {key: v for key, v in vars(self).items() if self._is_routed(key)}
+        return {**params, **self._routed}
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters, the routed ones included.
@@ -79,8 +82,8 @@ class RoutedParameters:
         for key, value in routed.items():
             part, _, name = key.partition("__")
             owner: Any = getattr(self, part, None)
-            if hasattr(owner, "set_params") and key not in vars(self):
+            if hasattr(owner, "set_params") and key not in self._routed:
                 owner.set_params(**{name: value})
             else:
-                setattr(self, key, value)
+                self._routed = {**self._routed, key: value}
         return self

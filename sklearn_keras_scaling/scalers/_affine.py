@@ -56,7 +56,8 @@ class _MapScaler(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_original : {ndarray, sparse matrix} of shape (n_samples, n_features)
-            Float arrays keep their dtype; others become float64.
+            Float arrays keep their dtype; others become float64. Raw values far from
+            zero need float64: in float32, 1e8 and 1e8 + 1 are the same.
         """
         check_is_fitted(self)
         if _is_left_to_sklearn(X):
@@ -169,7 +170,8 @@ class StandardScaler(_MapScaler, preprocessing.StandardScaler):
         Returns
         -------
         X_original : {ndarray, sparse matrix} of shape (n_samples, n_features)
-            Float arrays keep their dtype; others become float64.
+            Float arrays keep their dtype; others become float64. Raw values far from
+            zero need float64: in float32, 1e8 and 1e8 + 1 are the same.
         """
         check_is_fitted(self)
         if _is_left_to_sklearn(X):

@@ -1,0 +1,317 @@
+"""Each bad input: one error that names the argument and says what to do; nothing half-fitted."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer, Normalizer
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
+
+from . import ONE_EPOCH
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 3))
+Y = RNG.normal(size=12)
+LABELS = np.arange(12) % 3
+
+
+def with_cell(value, dtype=float):
+    changed = X.astype(dtype)
+    changed[4, 1] = value
+    return changed
+
+
+def frame(column, values):
+    return pd.DataFrame(X, columns=["age", "bmi", "bp"]).assign(**{column: values})
+
+
+def dense(units, activation=None, **compiled):
+    def build():
+        network = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(units, activation=activation)]
+        )
+        if compiled:
+            network.compile(**compiled)
+        return network
+
+    return build
+
+
+def takes_four():
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+
+
+def units_builder(input_shape, units=4):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units)])
+
+
+BAD_DATA = {
+    "nan": (with_cell(np.nan), Y, r"Input X contains NaN[\s\S]*in row 4, column 1\. Impute"),
+    "inf": (with_cell(np.inf), Y, r"Input X contains infinity[\s\S]*in row 4, column 1\. Impute"),
+    "named nan": (frame("bmi", [np.nan, *X[1:, 1]]), Y, r"row 0, column 'bmi'\. Impute"),
+    "nullable nan": (
+        frame("bmi", pd.array([1.0, pd.NA, *X[2:, 1]], dtype="Float64")),
+        Y,
+        r"Input X contains NaN[\s\S]*in row 1, column 'bmi'",
+    ),
+    "text": (
+        frame("bmi", ["low"] * 12),
+        Y,
+        r"X has text in row 0, column 'bmi', but numbers were expected.*OneHotEncoder",
+    ),
+    "text array": (with_cell("a", object), Y, r"X has text in row 4, column 1, but numbers"),
+    "sparse": (sparse.csr_array(X), Y, r"Sparse data was passed for X.*toarray"),
+    "three axes": (X[:, :, None], Y, r"Found array with dim 3"),
+    "one axis": (X[:, 0], Y, r"Expected 2D array, got 1D array instead"),
+    "zero rows": (X[:0], Y[:0], r"Found array with 0 sample\(s\)"),
+    "lengths": (X, Y[:11], r"X has 12 rows, y has 11 rows\. Pass as many"),
+    "no y": (X, None, r"requires y to be passed, but the target y is None"),
+    "y nan": (X, [np.nan, *Y[1:]], r"Input y contains NaN[\s\S]*in row 0\. Impute"),
+    "y inf": (X, [np.inf, *Y[1:]], r"Input y contains infinity[\s\S]*in row 0\. Impute"),
+    "y text": (X, ["a"] * 12, r"y has text in row 0, but numbers were expected"),
+    "y three axes": (X, Y[:, None, None], r"Found array with dim 3"),
+}
+
+BAD_PARAMETERS = {
+    "scaler name": ({"input_scaler": "standart"}, ValueError, r"input_scaler='standart' is no "
+                    r"known scaler\. Did you mean 'standard'\?"),
+    "target scaler name": ({"target_scaler": "quantile"}, ValueError, r"target_scaler='quantile'"
+                           r".*Choose from: 'maxabs', 'minmax', 'robust', 'standard'"),
+    "no scaler": ({"input_scaler": 3}, TypeError, r"input_scaler must be one of .* got 3"),
+    "scaler class": ({"input_scaler": Normalizer}, TypeError, r"input_scaler must be one of"),
+    "no inverse": ({"target_scaler": Normalizer()}, TypeError,
+                   r"target_scaler must have inverse_transform, but Normalizer has none"),
+    "scaler parameter": ({"input_scaler__with_maen": False}, ValueError,
+                         r"input_scaler__with_maen: StandardScaler has no parameter 'with_maen'\. "
+                         r"Did you mean 'with_mean'\?"),
+    "parameter of no scaler": ({"input_scaler": None, "input_scaler__copy": True}, ValueError,
+                               r"input_scaler__copy: NoneType has no parameter 'copy'"),
+    "optimizer name": ({"optimizer": "adm"}, ValueError,
+                       r"optimizer='adm' is unknown to Keras.*Did you mean 'adam'\?"),
+    "no optimizer": ({"optimizer": 3}, TypeError, r"optimizer must be a name.*got 3"),
+    "optimizer keyword": ({"optimizer__lr": 0.1}, ValueError,
+                          r"optimizer__lr: Adam has no parameter 'lr'"),
+    "loss name": ({"loss": "mean_square_error"}, ValueError, r"loss='mean_square_error' is unknown "
+                  r"to Keras.*Did you mean 'mean_squared_error'\?"),
+    "loss of classes": ({"loss": "sparse_categorical_crossentropy"}, ValueError,
+                        r"compares class probabilities and cannot train a regressor"),
+    "loss of raw targets": ({"loss": "msle"}, ValueError,
+                            r"loss='mean_squared_logarithmic_error' means nothing for targets "
+                            r"scaled.*target_scaler=None"),
+    "loss keyword": ({"loss": "huber", "loss__dleta": 1.0}, ValueError,
+                     r"loss__dleta: Huber has no parameter 'dleta'\. Did you mean 'delta'\?"),
+    "loss function": ({"loss": lambda t, p: p, "loss__delta": 1.0}, ValueError,
+                      r"loss__delta needs a loss with parameters"),
+    "failing loss": ({"loss": lambda t, p: 1 / 0}, ValueError,
+                     r"cannot be computed from targets of shape \(12, 1\) and outputs of shape "
+                     r"\(12, 1\): division by zero"),
+    "loss not finite": ({"loss": lambda t, p: t * np.nan}, ValueError,
+                        r"is nan before training"),
+    "metric name": ({"metrics": ["mea"]}, ValueError, r"metrics='mea' is unknown to Keras"),
+    "metrics no list": ({"metrics": "mae"}, TypeError, r"metrics must be a list, got 'mae'"),
+    "split of one": ({"validation_split": 1.0}, ValueError, r"validation_split == 1.0, must be"),
+    "negative split": ({"validation_split": -0.1}, ValueError, r"validation_split == -0.1"),
+    "split type": ({"validation_split": "0.2"}, TypeError, r"validation_split must be an instance"),
+    "epochs": ({"epochs": 0}, ValueError, r"epochs == 0, must be >= 1"),
+    "batch size": ({"batch_size": 3.5}, TypeError, r"batch_size must be an instance of int"),
+    "layer sizes": ({"hidden_layer_sizes": (0,)}, ValueError, r"each of hidden_layer_sizes == 0"),
+    "layer size": ({"hidden_layer_sizes": 64}, TypeError,
+                   r"hidden_layer_sizes must be a tuple of int, got 64\. Write \(64,\)"),
+    "no model": ({"model": 3}, TypeError, r"model must be None, a function .* got 3"),
+    "forgotten return": ({"model": lambda: None}, TypeError, r"model must return a keras\.Model, "
+                         r"but <lambda>\(\) returned None of type NoneType\. Does it end with"),
+    "outputs": ({"model": dense(2)}, ValueError, r"returns outputs of shape \(batch, 2\), but y "
+                r"has 1 column\. End the network with Dense\(1\)"),
+    "inputs": ({"model": takes_four}, ValueError, r"does not take inputs of shape \(batch, 3\), "
+               r"the shape of X"),
+    "builder keyword": ({"model": units_builder, "model__unit": 3}, TypeError, r"model__unit: "
+                        r"units_builder\(\) takes no keyword 'unit'\. Did you mean 'units'\?"),
+    "keyword of a model": ({"model": dense(1)(), "model__units": 3}, TypeError,
+                           r"model__units needs a builder, but model is the keras\.Model"),
+    "compiled, unusable loss": (
+        {"model": dense(1, loss="categorical_crossentropy")}, ValueError,
+        r"loss=.*categorical_crossentropy.* cannot train a regressor"),
+    "compiled, no loss": ({"model": dense(1, optimizer="sgd")}, ValueError,
+                          r"compiled without a loss\. Name one in the parameter loss"),
+    "compile keyword": ({"compile__jit": True}, TypeError, r"compile__jit: keras\.Model\.compile "
+                        r"takes no keyword 'jit'\. Did you mean 'jit_compile'\?"),
+    "fit keyword of ours": ({"fit__epochs": 3}, TypeError, r"fit__epochs: 'epochs' is the "
+                            r"estimator's own business"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data(case):
+    inputs, targets, message = BAD_DATA[case]
+    regressor = ScaledKerasRegressor(**ONE_EPOCH)
+    with pytest.raises((ValueError, TypeError), match=message):
+        regressor.fit(inputs, targets)
+    assert vars(regressor) == vars(ScaledKerasRegressor(**ONE_EPOCH))
+
+
+@pytest.mark.parametrize("case", BAD_PARAMETERS)
+def test_bad_parameters(case):
+    parameters, error, message = BAD_PARAMETERS[case]
+    quick = {"epochs": 1, "hidden_layer_sizes": (4,), "random_state": 0}
+    regressor = ScaledKerasRegressor(**{**quick, **parameters})
+    before = dict(vars(regressor))
+    with pytest.raises(error, match=message):
+        regressor.fit(X, Y)
+    assert vars(regressor) == before
+
+
+def test_one_row_cannot_be_split():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, validation_split=0.2)
+    with pytest.raises(ValueError, match=r"validation_split=0\.2 needs at least 2 rows, X has 1"):
+        regressor.fit(X[:1], Y[:1])
+
+
+def test_validation_data():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH)
+    with pytest.raises(ValueError, match="X_val and y_val go together, but one of them is None"):
+        regressor.fit(X, Y, X_val=X)
+    with pytest.raises(ValueError, match="X has 2 features, but ScaledKerasRegressor is expecting"):
+        regressor.fit(X, Y, X_val=X[:, :2], y_val=Y)
+    with pytest.raises(ValueError, match="X_val has 12 rows, y_val has 5 rows"):
+        regressor.fit(X, Y, X_val=X, y_val=Y[:5])
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.zeros(12), "sample_weight: Sample weights must contain at least one non-zero number"),
+        (-np.ones(12), "sample_weight: Negative values in data"),
+        (np.full(12, np.nan), "sample_weight: Input sample_weight contains NaN"),
+        (np.ones(5), "sample_weight: sample_weight.shape"),
+    ],
+)
+def test_bad_weights(weight, message):
+    with pytest.raises(ValueError, match=message):
+        ScaledKerasRegressor(**ONE_EPOCH).fit(X, Y, sample_weight=weight)
+
+
+def test_unknown_keywords():
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'epoch'\. Did you mean 'epochs'\?"
+    ):
+        ScaledKerasRegressor(epoch=3)
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'target_scaler'"):
+        ScaledKerasClassifier(target_scaler="standard")
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'optimiser__learning_rate'"):
+        ScaledKerasRegressor(optimiser__learning_rate=0.1)
+    with pytest.raises(ValueError, match="Invalid parameter 'epoch' for estimator"):
+        ScaledKerasRegressor().set_params(epoch=3)
+
+
+def test_predict_checks_its_input():
+    named = pd.DataFrame(X, columns=["age", "bmi", "bp"])
+    regressor = ScaledKerasRegressor(**ONE_EPOCH)
+    with pytest.raises(NotFittedError, match="This ScaledKerasRegressor instance is not fitted"):
+        regressor.predict(X)
+    regressor.fit(named, Y)
+    with pytest.raises(ValueError, match=r"should match[\s\S]*now missing:\n- bp"):
+        regressor.predict(named[["age", "bmi"]])
+    with pytest.raises(ValueError, match=r"feature names should match[\s\S]*weight"):
+        regressor.predict(named.rename(columns={"bp": "weight"}))
+    with pytest.raises(ValueError, match=r"Found array with 0 sample"):
+        regressor.predict(named[:0])
+    with pytest.raises(ValueError, match=r"Input X contains NaN[\s\S]*column 'age'"):
+        regressor.predict(named.assign(age=np.nan))
+
+
+def test_a_failing_refit_leaves_the_earlier_fit():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH).fit(X, Y)
+    before, expected = dict(vars(regressor)), regressor.predict(X)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        regressor.fit(with_cell(np.nan)[:, :2].repeat(2, axis=1), Y)
+
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("the disk is full")
+
+    regressor.set_params(callbacks=[Fails()], warm_start=True)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        regressor.fit(X, Y)
+    regressor.set_params(callbacks=None, warm_start=False)
+    assert vars(regressor) == before
+    np.testing.assert_array_equal(regressor.predict(X), expected)
+
+
+def test_values_that_a_scaler_cannot_take():
+    positive = FunctionTransformer(lambda v: np.where(v > 0, v, np.nan), check_inverse=False)
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, target_scaler=positive)
+    with pytest.raises(ValueError, match=r"target_scaler turns row \d+, column 0 into nan"):
+        regressor.fit(X, -np.abs(Y))
+    with pytest.raises(
+        ValueError, match=r"input_scaler turns row \d+, column 0 into -?inf as float32"
+    ):
+        ScaledKerasRegressor(**ONE_EPOCH, input_scaler=None).fit(X * 1e300, Y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            np.zeros(12),
+            r"y has one class only \(0\.0\), but a classifier needs at least",
+        ),
+        (Y, "Unknown label type: continuous"),
+        (np.eye(3)[LABELS], "y should be a 1d array"),
+        ([np.nan, *LABELS[1:]], "Input y contains NaN"),
+        (None, "requires y to be passed, but the target y is None"),
+    ],
+)
+def test_bad_labels(labels, message):
+    classifier = ScaledKerasClassifier(**ONE_EPOCH)
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(X, labels)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(classifier)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (dense(2, "softmax"), r"returns outputs of shape \(batch, 2\), but y has 3 classes"),
+        (
+            dense(3),
+            r"returns \[.*\] for the first row, which are no probabilities\. End the network",
+        ),
+        (
+            dense(3, "sigmoid"),
+            r"which are no probabilities\. End the network with Dense\(3, 'softmax'\)",
+        ),
+    ],
+)
+def test_networks_that_return_no_probabilities(model, message):
+    with pytest.raises(ValueError, match=message):
+        ScaledKerasClassifier(model, **ONE_EPOCH).fit(X, LABELS)
+
+
+def test_logits_are_refused():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(ValueError, match="from_logits=True, but the network must return probab"):
+        ScaledKerasClassifier(**ONE_EPOCH, loss=loss).fit(X, LABELS)
+
+
+def test_a_class_too_small_to_split():
+    with pytest.raises(ValueError, match=r"validation_split=0\.2 cannot split 12 rows: The least"):
+        ScaledKerasClassifier(**ONE_EPOCH, validation_split=0.2).fit(X, [9, *LABELS[1:]])
+
+
+def test_a_network_that_cannot_be_copied_says_why():
+    class Unregistered(keras.layers.Layer):
+        def __init__(self, size):
+            super().__init__()
+            self.size = size
+
+        def call(self, inputs):
+            return inputs[:, : self.size]
+
+    model = keras.Sequential([keras.Input((3,)), Unregistered(1), keras.layers.Dense(1)])
+    with pytest.raises(TypeError, match=r"cannot be copied[\s\S]*register_keras_serializable"):
+        ScaledKerasRegressor(model, **ONE_EPOCH).fit(X, Y)
