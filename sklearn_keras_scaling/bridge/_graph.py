@@ -95,7 +95,8 @@ def inverse_model(
 ) -> Any:
     """Return the inverse of a map as a Keras model with ``n_features`` inputs."""
     inputs = keras.Input((n_features,), dtype=dtype or keras.config.floatx())
-    return keras.Model(inputs, Inverse(map_).forward(inputs, keras.ops), name=name)
+    outputs = Inverse(map_).forward(inputs, keras.ops)
+    return keras.Model(inputs, keras.ops.cast(outputs, widest_float()), name=name)
 
 
 def copy_network(network: Any) -> Any:
@@ -131,9 +132,9 @@ def _input_dtype(inputs: Map, n_features: int, dtype: str | None) -> str:
     error = float32_error(inputs, n_features)
     if dtype is None and error <= FLOAT32_TOLERANCE:
         return "float32"
-    if dtype is None and has_float64():
+    if dtype is None and widest_float() == "float64":
         return "float64"
-    if error <= FLOAT32_TOLERANCE or (dtype == "float64" and has_float64()):
+    if error <= FLOAT32_TOLERANCE or dtype == "float64" == widest_float():
         return str(dtype)
     message = (
         f"Inputs rounded to {dtype or 'float32'} cost up to {error:.1g} in scaled space: a "
@@ -159,10 +160,10 @@ def float32_error(map_: Map, n_features: int) -> float:
     return worst
 
 
-def has_float64() -> bool:
-    """Return whether the backend computes in float64 (JAX does only with x64 enabled)."""
+def widest_float() -> str:
+    """Return "float64", or "float32" on JAX without x64."""
     if keras.backend.backend() != "jax":
-        return True
+        return "float64"
     import jax
 
-    return bool(jax.config.jax_enable_x64)
+    return "float64" if jax.config.jax_enable_x64 else "float32"

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from .._validation import check_targets
-from ..bridge import ScaledNetwork, has_float64, inverse_model, register_network
+from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
 from ..maps import Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
 from ._base import BaseScaledKeras, Rows
@@ -239,8 +239,7 @@ default="standard"
         return scale("target_scaler", self._target_map(), y)
 
     def _metrics(self, metrics: Any) -> list[Any]:
-        dtype = "float64" if has_float64() else "float32"
-        made = make_metrics(metrics, dtype)
+        made = make_metrics(metrics, widest_float())
         if not made:
             return []
         inverse = inverse_model(self._target_map(), self.n_outputs_)
