@@ -57,8 +57,13 @@ def to_keras(
     UnsupportedTransformerError
         If a transformer in it has no form as Keras operations.
     ValueError
-        If the inverse of an estimator is asked for, or if float32 is all that
-        the backend has and it is not enough.
+        If the inverse of an estimator or another dtype is asked for, or if float32
+        is all that the backend has and it is not enough.
+
+    Warns
+    -----
+    UserWarning
+        If ``dtype="float32"`` costs more than that.
 
     Notes
     -----
@@ -128,25 +133,25 @@ def _n_outputs(map_: Map, n_features: int) -> int:
     return int(map_.forward(np.zeros((1, n_features)), np).shape[-1])
 
 
-def _input_dtype(inputs: Map, n_features: int, dtype: str | None) -> str:
+def _input_dtype(inputs: Map, n_features: int, asked: str | None) -> str:
+    if asked not in (None, "float32", "float64"):
+        raise ValueError(f'dtype must be "float32", "float64" or None, got {asked!r}.')
     error = float32_error(inputs, n_features)
-    if dtype is None and error <= FLOAT32_TOLERANCE:
-        return "float32"
-    if dtype is None and widest_float() == "float64":
+    if error <= FLOAT32_TOLERANCE or asked == "float64" == widest_float():
+        return asked or "float32"
+    if asked is None and widest_float() == "float64":
         return "float64"
-    if error <= FLOAT32_TOLERANCE or dtype == "float64" == widest_float():
-        return str(dtype)
     message = (
-        f"Inputs rounded to {dtype or 'float32'} cost up to {error:.1g} in scaled space: a "
-        "column's mean is large against its standard deviation."
+        f"Inputs rounded to float32 cost up to {error:.1g} in scaled space: a column's mean is "
+        "large against its standard deviation."
     )
-    if dtype is None:
+    if asked is None:
         raise ValueError(
             f"{message} JAX has no float64 unless x64 is enabled: set JAX_ENABLE_X64=1 before "
             'Python starts, or accept the loss with dtype="float32".'
         )
     warnings.warn(f"{message} Leave dtype=None for float64.", UserWarning, stacklevel=3)
-    return dtype
+    return asked
 
 
 def float32_error(map_: Map, n_features: int) -> float:
