@@ -73,8 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         *load_diabetes(return_X_y=True, scaled=False), test_size=0.25, random_state=0
     )
     search = _search(data, options.epochs)
-    improved = _report_errors(search, data, options.epochs)
-    checks = [improved, *_check_files(search.best_estimator_, data[1], folder)]
+    _report_errors(search, data, options.epochs)
+    checks = _check_files(search.best_estimator_, data[1], folder)
     print(f"\n{sum(checks)} of {len(checks)} checks passed in {time.perf_counter() - start:.0f} s")
     return 0 if all(checks) else 1
 
@@ -94,8 +94,8 @@ def _search(data: list[Any], epochs: int) -> GridSearchCV:
     return search
 
 
-def _report_errors(search: GridSearchCV, data: list[Any], epochs: int) -> bool:
-    """Print held-out errors in raw units; return whether scaling helped."""
+def _report_errors(search: GridSearchCV, data: list[Any], epochs: int) -> None:
+    """Print held-out errors in raw units."""
     X_train, X_test, y_train, y_test = data
     widths = search.best_params_["network__hidden_layer_sizes"]
     shared = {"hidden_layer_sizes": widths, "epochs": epochs}
@@ -115,18 +115,15 @@ def _report_errors(search: GridSearchCV, data: list[Any], epochs: int) -> bool:
         ),
     }
     print(f"\n{'held-out errors, raw units':42}{'MAE':>8}{'RMSE':>8}{'R2':>8}")
-    mae = {}
     for name, estimator in rows.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the same epochs for all
             if estimator is not search.best_estimator_:
                 estimator.fit(X_train, y_train)
         y = estimator.predict(X_test)
-        mae[name] = mean_absolute_error(y_test, y)
-        rmse, r2 = root_mean_squared_error(y_test, y), r2_score(y_test, y)
-        print(f"{name:42}{mae[name]:8.2f}{rmse:8.2f}{r2:8.3f}")
-    scaled, unscaled, _ = mae.values()
-    return _check("scaling lowers the held-out error", scaled - unscaled, 0.0)
+        mae, rmse = mean_absolute_error(y_test, y), root_mean_squared_error(y_test, y)
+        print(f"{name:42}{mae:8.2f}{rmse:8.2f}{r2_score(y_test, y):8.3f}")
+    print()
 
 
 def _check_files(pipeline: Pipeline, X: np.ndarray, folder: Path) -> list[bool]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _get_feature_names,
-    _num_samples,
-    validate_data,
-)
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
@@ -27,7 +24,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["units", "depth"])
     "Choose from: 'depth', 'units'."
     """
-    options = sorted(options)
+    options = sorted(set(options) - {name})
     close = get_close_matches(name, options, n=1) or [o for o in options if o.startswith(name)]
     if close:
         return f"Did you mean {close[0]!r}?"
@@ -46,22 +43,22 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_inputs(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+def check_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> np.ndarray:
     """Return ``X`` as a finite float64 or float32 array of shape (n_samples, n_features).
 
     Other dtypes become float64. Sets or checks ``n_features_in_`` and
-    ``feature_names_in_`` as scikit-learn does.
+    ``feature_names_in_`` as scikit-learn does. ``name`` is that of the argument.
 
     Raises
     ------
     ValueError
         If ``X`` has text, NaN, infinities, no rows or the wrong columns.
     """
-    with _columns_named(X, "X"):
+    with _explained(X, name):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
 
 
-def check_targets(estimator: Any, y: Any) -> np.ndarray:
+def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
     """Return ``y`` as a finite float64 array of shape (n_samples,) or (n_samples, n_outputs).
 
     Raises
@@ -69,28 +66,47 @@ def check_targets(estimator: Any, y: Any) -> np.ndarray:
     ValueError
         If ``y`` is missing, has text, NaN, infinities or more than two axes.
     """
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
-        )
-    with _columns_named(y, "y"):
+    check_given(estimator, y)
+    with _explained(y, name):
         return check_array(
             y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=estimator
         )
 
 
-def check_same_length(**named: Any) -> None:
-    """Raise ``ValueError`` unless all given arrays have as many rows as the first."""
-    lengths = {name: _num_samples(value) for name, value in named.items() if value is not None}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name} has {length} rows" for name, length in lengths.items())
+def check_labels(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
+    """Return ``y`` as labels of shape (n_samples,), without missing ones.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is missing, has missing labels, several columns or is continuous.
+    """
+    check_given(estimator, y)
+    with _explained(y, name):
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y", estimator_name=type(estimator).__name__)
+        check_classification_targets(labels)
+    return labels
+
+
+def check_given(estimator: Any, y: Any) -> None:
+    """Raise ``ValueError`` if there is no ``y``."""
+    if y is None:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: {found}. "
-            "Pass as many rows in each."
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
 
 
-def check_weights(sample_weight: Any, X: np.ndarray, name: str) -> np.ndarray | None:
+def check_same_length(**named: Any) -> None:
+    """Raise ``ValueError`` unless the given arrays have as many rows each."""
+    try:
+        check_consistent_length(*named.values())
+    except ValueError as error:
+        names = " and ".join(named)
+        raise ValueError(f"{names} must have as many rows each. {error}") from error
+
+
+def check_weights(sample_weight: Any, n_samples: int, name: str) -> np.ndarray | None:
     """Return ``sample_weight`` as non-negative float64 of shape (n_samples,), or None.
 
     Raises
@@ -100,37 +116,52 @@ def check_weights(sample_weight: Any, X: np.ndarray, name: str) -> np.ndarray | 
     """
     if sample_weight is None:
         return None
-    try:
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    with _explained(sample_weight, name):
+        weight = check_array(
+            sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+        )
+    if weight.shape != (n_samples,):
+        raise ValueError(f"{name} must have shape ({n_samples},), one a row, got {weight.shape}.")
+    if (weight < 0).any():
+        raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
     if not weight.any():
         raise ValueError(
             f"{name}: Sample weights must contain at least one non-zero number, got "
-            f"{len(weight)} zeros."
+            f"{n_samples} zeros."
         )
     return weight
 
 
 @contextmanager
-def _columns_named(data: Any, name: str) -> Iterator[None]:
-    """Add to scikit-learn's error which column it is about and what to do."""
+def _explained(data: Any, name: str) -> Iterator[None]:
+    """Add to scikit-learn's error which argument and cell it is about and what to do."""
     try:
         yield
     except ValueError as error:
         message = str(error)
         if "could not convert string" in message or "dtype='numeric'" in message:
-            raise ValueError(
-                f"{name} has text{_where(data, _is_text)}, but numbers were expected "
-                f"({error}). Encode it first, for example with OneHotEncoder or "
-                "OrdinalEncoder in a ColumnTransformer."
-            ) from error
-        if "NaN" in message or "infinity" in message:
-            raise ValueError(
-                f"{error}\nThe first such value is{_where(data, _is_not_finite)}. Impute it, "
-                "for example with SimpleImputer, or drop its rows."
-            ) from error
-        raise
+            message = (
+                f"{name} has text{_where(data, _is_text)}, but numbers were expected ({message}). "
+                "Encode it first, for example with OneHotEncoder or OrdinalEncoder in a "
+                "ColumnTransformer."
+            )
+        elif re.match(r"Input (\w+ )?contains (NaN|infinity)", message):
+            found = _where(data, _is_not_finite)
+            message = (
+                f"{message}\nThe first such value of {name} is{found or ' a missing one'}. Impute "
+                "it, for example with SimpleImputer, or drop its rows."
+            )
+        else:
+            message = f"{name}: {message}{_advice(message)}"
+        raise ValueError(message) from error
+
+
+def _advice(message: str) -> str:
+    if "0 sample(s)" in message:
+        return " Pass at least one row; was everything filtered out?"
+    if "features as input" in message or "feature names should match" in message:
+        return " Pass the columns that fit was given, in the same order."
+    return ""
 
 
 def _is_text(value: Any) -> bool:
@@ -144,19 +175,23 @@ def _is_text(value: Any) -> bool:
 def _is_not_finite(value: Any) -> bool:
     try:
         return not np.isfinite(float(value))
-    except (TypeError, ValueError):
-        return value is not None  # pandas.NA refuses float()
+    except TypeError:
+        return True  # None and pandas.NA are missing values, and no numbers
+    except ValueError:
+        return False
 
 
-def _where(data: Any, is_bad: Any) -> str:
+def _where(data: Any, is_bad: Callable[[Any], bool]) -> str:
     """Return ' in row r, column c' of the first bad cell, by name where columns have names."""
-    array = np.asarray(data, dtype=object)
-    table = array.reshape(len(array), -1)
-    names = _get_feature_names(data) if array.ndim == 2 else None
-    for column in range(table.shape[1]):
-        for row in range(len(table)):
-            if is_bad(table[row, column]):
-                label = repr(names[column]) if names is not None else column
-                where = f", column {label}" if array.ndim == 2 else ""
-                return f" in row {row}{where}"
+    named = hasattr(data, "columns")
+    columns = data.items() if named else enumerate(np.atleast_2d(np.asarray(data).T))
+    for label, column in columns:
+        values = np.asarray(column)
+        if values.dtype.kind in "fc":
+            bad = np.flatnonzero(~np.isfinite(values))[:1].tolist()
+        else:
+            bad = [row for row, value in enumerate(values.tolist()) if is_bad(value)][:1]
+        if bad:
+            where = f", column {label!r}" if named or np.ndim(data) == 2 else ""
+            return f" in row {bad[0]}{where}"
     return ""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 UNBOUNDED = (-np.inf, np.inf)
 
@@ -26,9 +25,12 @@ class Map(ABC):
     ----------
     output_range : tuple of float
         Interval that ``forward`` takes the training data to.
+    is_affine : bool
+        Whether it is ``(x - loc) / scale`` of each column, with those of ``locate``.
     """
 
     output_range: tuple[float, float] = UNBOUNDED
+    is_affine: bool = False
 
     @abstractmethod
     def forward(self, x: Any, xp: Any) -> Any:
@@ -37,6 +39,24 @@ class Map(ABC):
     @abstractmethod
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z``, of shape (..., n_features), in raw units."""
+
+    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
+        """Return the raw number that becomes 0 and the raw distance that becomes 1.
+
+        Parameters
+        ----------
+        loc, scale : ndarray of shape (n_features,) or float
+            The same for the numbers that enter this map.
+        """
+        return loc, scale
+
+    def float32_error(self) -> float:
+        """Return what rounding raw numbers to float32 may cost in scaled space.
+
+        Half a step of float32 at ``loc`` plus one scale, seen through the scale.
+        """
+        loc, scale = self.locate(0.0, 1.0)
+        return float(np.max(2.0**-24 * (np.abs(np.divide(loc, scale)) + 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +83,10 @@ class Affine(Map):
     array([[300.15]])
     """
 
-    loc: npt.ArrayLike = 0.0
-    scale: npt.ArrayLike = 1.0
+    loc: Any = 0.0
+    scale: Any = 1.0
     output_range: tuple[float, float] = UNBOUNDED
+    is_affine = True
 
     def __post_init__(self) -> None:
         for name in ("loc", "scale"):
@@ -80,6 +101,10 @@ class Affine(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z * scale + loc``."""
         return xp.add(xp.multiply(z, self.scale), self.loc)
+
+    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
+        """Return where 0 and 1 come from, given where the inputs do."""
+        return loc + scale * self.loc, scale * self.scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +154,11 @@ class Chain(Map):
         """That of the last map."""
         return self.maps[-1].output_range if self.maps else UNBOUNDED
 
+    @property
+    def is_affine(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether all of them are."""
+        return all(map_.is_affine for map_ in self.maps)
+
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` through every map, first to last."""
         for map_ in self.maps:
@@ -140,6 +170,12 @@ class Chain(Map):
         for map_ in reversed(self.maps):
             z = map_.inverse(z, xp)
         return z
+
+    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
+        """Return where 0 and 1 come from, through every map."""
+        for map_ in self.maps:
+            loc, scale = map_.locate(loc, scale)
+        return loc, scale
 
 
 IDENTITY = Chain()
@@ -194,6 +230,11 @@ class Take(Map):
         sources[list(self.columns)] = np.arange(len(self.columns))
         padded = xp.concatenate([z, xp.zeros_like(z[..., :1])], axis=-1)
         return xp.take(padded, sources, axis=-1)
+
+    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
+        """Return those of the kept columns."""
+        full = np.broadcast_to(loc, self.n_features), np.broadcast_to(scale, self.n_features)
+        return full[0][list(self.columns)], full[1][list(self.columns)]
 
 
 class Squeeze(Map):

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 import sklearn_keras_scaling as sks
 from sklearn_keras_scaling import UnsupportedTransformerError, register_map, to_keras
+from sklearn_keras_scaling.bridge import _registry
 from sklearn_keras_scaling.maps import Affine
 
 SCALERS = [
@@ -106,6 +107,10 @@ def test_input_dtype_is_float64_only_where_float32_would_cost_more_than_1e_4(X):
     wide = sks.StandardScaler().fit(X)
     assert to_keras(narrow).input.dtype == "float32"
     assert to_keras(wide).input.dtype == "float64"
+    clipped = sks.MinMaxScaler(feature_range=(0.1, 0.9), clip=True).fit(X)
+    assert to_keras(clipped).input.dtype == "float64"
+    chosen = make_pipeline(SelectKBest(f_regression, k=1), sks.StandardScaler()).fit(X, X[:, 1])
+    assert to_keras(chosen).input.dtype == "float32"
     with pytest.warns(UserWarning, match="rounded to float32 cost up to 0.0[56] in scaled space"):
         forced = to_keras(wide, dtype="float32")
     assert forced.input.dtype == "float32"
@@ -144,7 +149,7 @@ def test_a_scaler_feeds_a_functional_model(X):
 
 
 def test_a_pipeline_of_transformers_both_ways(X):
-    pipeline = make_pipeline(sks.RobustScaler(), "passthrough", preprocessing.MinMaxScaler())
+    pipeline = make_pipeline("passthrough", sks.RobustScaler(), None, preprocessing.MinMaxScaler())
     Z = pipeline.fit_transform(X)
     np.testing.assert_allclose(call(to_keras(pipeline), X), Z, atol=6e-8)
     back = call(to_keras(pipeline, inverse=True, dtype="float64"), Z)
@@ -218,20 +223,21 @@ class Third(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 def test_a_subclass_that_overrides_transform_is_refused_and_others_are_not(X):
     with pytest.raises(
         UnsupportedTransformerError,
-        match=r"Halved overrides the transform of StandardScaler.*@register_map\(Halved\)",
+        match=r"Halved overrides methods of StandardScaler.*@register_map\(Halved\)",
     ):
         to_keras(Halved().fit(X))
     scaler = Renamed().fit(X)
     np.testing.assert_allclose(call(to_keras(scaler), X), scaler.transform(X), atol=6e-8)
 
 
-def test_an_unsupported_class_is_named_until_it_is_registered(X):
+def test_an_unsupported_class_is_named_until_it_is_registered(X, monkeypatch):
     pipeline = make_pipeline(sks.StandardScaler(), Third()).fit(X)
     with pytest.raises(
         UnsupportedTransformerError,
         match=r"Third has no form as Keras operations\. Supported: .*MaxAbsScaler.*Pipeline",
     ):
         to_keras(pipeline)
+    monkeypatch.setattr(_registry, "_MAPS", dict(_registry._MAPS))  # for this test only
     register_map(Third)(lambda third: Affine(0.0, 3.0))
     np.testing.assert_allclose(call(to_keras(pipeline), X), pipeline.transform(X), atol=6e-8)
 
@@ -244,6 +250,9 @@ def test_errors_say_what_to_do(regressor):
     with pytest.raises(ValueError, match="inverse=True needs a scaler, but ScaledKerasRegressor"):
         to_keras(regressor, inverse=True)
     clusters = KMeans(2, n_init=1).fit([[0.0], [1.0]])
+    for thing in (None, np.zeros(3), keras.Sequential()):
+        with pytest.raises(TypeError, match=f"to_keras takes .* got a {type(thing).__name__}"):
+            to_keras(thing)
     with pytest.raises(UnsupportedTransformerError, match="KMeans has no form"):
         to_keras(clusters)
 

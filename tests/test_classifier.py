@@ -119,5 +119,56 @@ def test_warm_start_knows_its_classes(wine):
     classifier = ScaledKerasClassifier(**ONE_EPOCH, warm_start=True).fit(X, y)
     classifier.fit(X[y != "barolo"], y[y != "barolo"])
     assert len(classifier.classes_) == 3
-    with pytest.raises(ValueError, match=r"y has the label 'merlot'.*Known classes: \['barbera'"):
+    with pytest.raises(ValueError, match=r"The label 'merlot' is none of those.*\['barbera'"):
         classifier.fit(X, np.where(y == "barolo", "merlot", y))
+
+
+def test_two_classes_under_a_categorical_loss_have_two_outputs(wine):
+    X, y = wine
+    classifier = ScaledKerasClassifier(**QUICK, loss="categorical_crossentropy")
+    classifier.fit(X, y == "barolo")
+    assert classifier.network_.output_shape == (None, 2)
+    assert classifier.score(X, y == "barolo") > 0.95
+
+
+def test_a_categorical_loss_needs_a_column_for_each_class(wine):
+    X, y = wine
+
+    def one_column(input_shape):
+        output = keras.layers.Dense(1, activation="sigmoid")
+        return keras.Sequential([keras.Input(input_shape), output])
+
+    classifier = ScaledKerasClassifier(one_column, **ONE_EPOCH, loss="categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"needs a column for each class.*Dense\(2, 'softmax'\)"):
+        classifier.fit(X, y == "barolo")
+
+
+def test_a_subclassed_model_with_a_train_step_of_its_own(wine):
+    X, y = wine
+
+    class Own(keras.Model):
+        def __init__(self, n_classes):
+            super().__init__()
+            self.dense = keras.layers.Dense(n_classes, activation="softmax")
+            self.steps = 0
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def train_step(self, *args):
+            self.steps += 1  # counts traces
+            return super().train_step(*args)
+
+    classifier = ScaledKerasClassifier(Own, **{**QUICK, "epochs": 40}).fit(X, y)
+    assert classifier.network_.steps > 0
+    assert classifier.score(X, y) > 0.95
+
+
+def test_mixed_precision_gives_float32_probabilities(wine):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        p = ScaledKerasClassifier(**ONE_EPOCH).fit(*wine).predict_proba(wine[0])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert p.dtype == np.float32
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)

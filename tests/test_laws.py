@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
 
 import sklearn_keras_scaling as sks
 from sklearn_keras_scaling.maps import Affine, Chain, Clip
@@ -28,7 +29,7 @@ scalers = st.sampled_from(
         sks.MaxAbsScaler(),
         sks.RobustScaler(),
     ]
-)
+).map(clone)
 
 
 @given(locs, scales, scaled)

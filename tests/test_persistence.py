@@ -11,7 +11,12 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_keras_scaling import MinMaxScaler, ScaledKerasClassifier, ScaledKerasRegressor
+from sklearn_keras_scaling import (
+    MinMaxScaler,
+    ScaledKerasClassifier,
+    ScaledKerasRegressor,
+    to_keras,
+)
 
 from . import ONE_EPOCH
 
@@ -94,3 +99,25 @@ def test_the_networks_own_file_needs_nothing_but_keras(regressor, tmp_path):
     )
     command = [sys.executable, "-c", code, tmp_path / "network.keras"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_what_keras_could_not_read_back_is_refused_when_it_is_written(diabetes):
+    class Doubled(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * 2
+
+    def build(input_shape):
+        return keras.Sequential([keras.Input(input_shape), Doubled(), keras.layers.Dense(1)])
+
+    regressor = ScaledKerasRegressor(build, **ONE_EPOCH).fit(*diabetes)
+    assert np.isfinite(regressor.predict(diabetes[0])).all()
+    for duplicate in (pickle.dumps, copy.deepcopy, to_keras):
+        with pytest.raises(TypeError, match=r"cannot be copied or saved.*need get_config\(\)"):
+            duplicate(regressor)
+
+
+def test_an_exported_file_has_no_optimizer_state(regressor, tmp_path):
+    to_keras(regressor).save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    assert [network.compiled for network in (model, *nested)] == [False, False]

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone, is_regressor
 from sklearn.datasets import load_linnerud
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PowerTransformer
 
 from sklearn_keras_scaling import (
@@ -184,6 +187,10 @@ def test_a_compiled_network_keeps_its_own_loss_and_optimizer(diabetes):
 
     parameters = {"epochs": 1, "batch_size": 500, "random_state": 0}
     X, y = diabetes
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    unbuilt.compile(keras.optimizers.SGD(0.25), loss="mean_absolute_error")
+    of_model = ScaledKerasRegressor(unbuilt, **parameters).fit(X, y)
+    assert isinstance(of_model.network_.optimizer, keras.optimizers.SGD)
     own = ScaledKerasRegressor(build, **parameters).fit(X, y)
     assert isinstance(own.network_.optimizer, keras.optimizers.SGD)
     assert float(own.network_.optimizer.learning_rate) == 0.25
@@ -225,6 +232,76 @@ def test_a_transformer_without_a_graph_form_is_refused_only_where_it_needs_one(d
         to_keras(regressor.fit(X, y))
     with pytest.raises(UnsupportedTransformerError, match="PowerTransformer has no form"):
         regressor.set_params(metrics=["mae"]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [PCA(2), SelectKBest(f_regression, k=3), make_pipeline(StandardScaler(), PCA(2))],
+    ids=["pca", "select", "pipeline"],
+)
+def test_an_input_scaler_may_change_the_columns_and_see_the_targets(scaler, diabetes):
+    X, y = diabetes
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, input_scaler=scaler).fit(X, y)
+    width = clone(scaler).fit(X, y).transform(X).shape[1]
+    assert regressor.network_.input_shape == (None, width)
+    assert regressor.predict(X).shape == y.shape
+
+
+def test_arrays_are_left_alone_by_transformers_that_work_in_place(diabetes):
+    X, y = (array.copy() for array in diabetes)
+    in_place = PowerTransformer(copy=False)
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, input_scaler=in_place, target_scaler=in_place)
+    first = regressor.fit(X, y).predict(X)
+    np.testing.assert_array_equal(regressor.predict(X), first)
+    np.testing.assert_array_equal(X, diabetes[0])
+    np.testing.assert_array_equal(y, diabetes[1])
+
+
+def test_a_builder_that_returns_the_same_network_again_is_refused(diabetes):
+    network = linear((10,), (1,))
+    regressor = ScaledKerasRegressor(lambda: network, **ONE_EPOCH).fit(*diabetes)
+    with pytest.raises(ValueError, match=r"must return a new network in each call.*pass the keras"):
+        clone(regressor).fit(*diabetes)
+
+
+def test_a_fitted_network_goes_on_in_another_estimator(regressor, diabetes):
+    X, y = diabetes
+    still = {**ONE_EPOCH, "optimizer__learning_rate": 0.0}
+    tuned = ScaledKerasRegressor(regressor.network_, **still).fit(X, y)
+    for mine, theirs in zip(
+        tuned.network_.get_weights(), regressor.network_.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_mixed_precision_trains_goes_on_and_predicts_float64(diabetes):
+    X, y = diabetes
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        regressor = ScaledKerasRegressor(**QUICK, warm_start=True).fit(X, y)
+        assert regressor.fit(X, y).score(X, y) > 0.4
+        assert int(regressor.network_.optimizer.inner_optimizer.iterations) > 40
+        found = to_keras(regressor).predict(X, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.abs(found - regressor.predict(X)).max() / y.std() < 1e-2  # float16 inside
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_metrics_of_differences_do_not_depend_on_the_offset(offset, diabetes):
+    X, y = diabetes
+    regressor = ScaledKerasRegressor(**QUICK, metrics=["r2_score", "mse"])
+    history = regressor.fit(X, y + offset, X_val=X, y_val=y + offset).history_
+    assert history["val_r2_score"][-1] == pytest.approx(regressor.score(X, y + offset), abs=1e-5)
+    error = ((regressor.predict(X) - y - offset) ** 2).mean()
+    assert history["val_mse"][-1] == pytest.approx(error, rel=1e-4)
+
+
+def test_a_metric_of_several_numbers_is_a_list_in_the_history():
+    X, y = load_linnerud(return_X_y=True)
+    each = keras.metrics.R2Score(class_aggregation=None, name="each")
+    history = ScaledKerasRegressor(**ONE_EPOCH, metrics=[each]).fit(X, y).history_
+    assert np.shape(history["each"]) == (1, 3)
 
 
 def test_scaler_instances_are_cloned(diabetes):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
@@ -52,8 +58,10 @@ def to_keras(
 
     Raises
     ------
+    TypeError
+        If ``fitted`` is no scikit-learn estimator.
     sklearn.exceptions.NotFittedError
-        If ``fitted`` is not.
+        If it is not fitted.
     UnsupportedTransformerError
         If a transformer in it has no form as Keras operations.
     ValueError
@@ -80,7 +88,13 @@ def to_keras(
     >>> print(np.asarray(model(np.array([[0.0, 1.0]]))))
     [[20.  5.]]
     """
+    if not isinstance(fitted, BaseEstimator):
+        raise TypeError(
+            "to_keras takes a fitted scikit-learn scaler, pipeline or ScaledKeras estimator, got "
+            f"a {type(fitted).__name__}."
+        )
     check_is_fitted(fitted)
+    _check_dtype(dtype)
     if inverse:
         if is_network(fitted):
             raise ValueError(
@@ -88,11 +102,18 @@ def to_keras(
                 "which has no inverse. Pass its target_scaler_, for example."
             )
         map_ = map_of(fitted)
-        return inverse_model(map_, _n_outputs(map_, fitted.n_features_in_), dtype=dtype, name=name)
+        n_outputs = map_.forward(np.zeros((1, _n_features_in(fitted))), np).shape[-1]
+        return inverse_model(map_, n_outputs, dtype=dtype, name=name)
     parts = network_of(fitted)
-    dtype = _input_dtype(parts.inputs, fitted.n_features_in_, dtype)
-    inputs = keras.Input((fitted.n_features_in_,), dtype=dtype)
+    inputs = keras.Input((_n_features_in(fitted),), dtype=_input_dtype(parts.inputs, dtype))
     return keras.Model(inputs, _outputs(parts, inputs), name=name)
+
+
+def _n_features_in(fitted: Any) -> int:
+    steps = fitted.steps if isinstance(fitted, Pipeline) else [("", fitted)]
+    # A pipeline asks its first step alone, which "passthrough" cannot answer.
+    counted = [step for _, step in steps if hasattr(step, "n_features_in_")]
+    return int(counted[0].n_features_in_)
 
 
 def inverse_model(
@@ -105,20 +126,36 @@ def inverse_model(
 
 
 def copy_network(network: Any) -> Any:
-    """Return a copy of a Keras model with its weights and optimizer state.
+    """Return an uncompiled copy of a Keras model with its weights.
 
     Raises
     ------
     TypeError
         If Keras cannot save and restore it.
     """
+    # Through a file: clone_model and from_config lose the state of adapted layers.
+    with _restoring(network), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        network.save(path)
+        return keras.saving.load_model(path, compile=False, safe_mode=False)
+
+
+def check_restorable(network: Any) -> None:
+    """Raise ``TypeError`` unless Keras can restore the model, with its optimizer, from a pickle."""
+    with _restoring(network):
+        copy.deepcopy(network)
+
+
+@contextmanager
+def _restoring(network: Any) -> Iterator[None]:
     try:
-        return copy.deepcopy(network)
+        yield
     except Exception as error:
+        reason = str(error).strip().splitlines()[0]
         raise TypeError(
-            f"The network {network.name!r} cannot be copied: {error} Layers of your own need "
-            "get_config() and @keras.saving.register_keras_serializable(); or pass as `model` "
-            "a function that builds the network."
+            f"The network {network.name!r} cannot be copied or saved: {reason} Layers, models, "
+            "activations and optimizers of your own need get_config() and "
+            "@keras.saving.register_keras_serializable() on an importable class or function."
         ) from error
 
 
@@ -129,14 +166,13 @@ def _outputs(parts: ScaledNetwork, inputs: Any) -> Any:
     return parts.outputs.forward(copy_network(parts.network)(scaled), keras.ops)
 
 
-def _n_outputs(map_: Map, n_features: int) -> int:
-    return int(map_.forward(np.zeros((1, n_features)), np).shape[-1])
-
-
-def _input_dtype(inputs: Map, n_features: int, asked: str | None) -> str:
+def _check_dtype(asked: str | None) -> None:
     if asked not in (None, "float32", "float64"):
         raise ValueError(f'dtype must be "float32", "float64" or None, got {asked!r}.')
-    error = float32_error(inputs, n_features)
+
+
+def _input_dtype(inputs: Map, asked: str | None) -> str:
+    error = inputs.float32_error()
     if error <= FLOAT32_TOLERANCE or asked == "float64" == widest_float():
         return asked or "float32"
     if asked is None and widest_float() == "float64":
@@ -150,19 +186,8 @@ def _input_dtype(inputs: Map, n_features: int, asked: str | None) -> str:
             f"{message} JAX has no float64 unless x64 is enabled: set JAX_ENABLE_X64=1 before "
             'Python starts, or accept the loss with dtype="float32".'
         )
-    warnings.warn(f"{message} Leave dtype=None for float64.", UserWarning, stacklevel=3)
+    warnings.warn(f"{message} float64 would keep them.", UserWarning, stacklevel=3)
     return asked
-
-
-def float32_error(map_: Map, n_features: int) -> float:
-    """Return what half a float32 step of a raw input near the map's centre costs, scaled."""
-    worst = 0.0
-    n_outputs = _n_outputs(map_, n_features)
-    for z in (0.0, 1.0):
-        x = map_.inverse(np.full((1, n_outputs), z), np)
-        moved = map_.forward(x * (1 + 2.0**-24), np) - map_.forward(x, np)
-        worst = max(worst, float(np.abs(moved).max()))
-    return worst
 
 
 def widest_float() -> str:

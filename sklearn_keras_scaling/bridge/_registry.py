@@ -46,17 +46,22 @@ def register_map(transformer_class: type) -> Callable[[Convert], Convert]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-    >>> from sklearn_keras_scaling import register_map
+    >>> from sklearn_keras_scaling import register_map, to_keras
     >>> from sklearn_keras_scaling.maps import Affine
     >>> class Halve(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ...     def fit(self, X, y=None):
+    ...         self.n_features_in_ = np.shape(X)[1]
     ...         return self
     ...     def transform(self, X):
-    ...         return X / 2
+    ...         return np.divide(X, 2)
     >>> @register_map(Halve)
     ... def halve_map(transformer):
     ...     return Affine(loc=0.0, scale=2.0)
+    >>> model = to_keras(Halve().fit([[1.0, 2.0]]))
+    >>> print(np.asarray(model(np.array([[3.0, 4.0]]))))
+    [[1.5 2. ]]
     """
 
     def decorate(convert: Convert) -> Convert:
@@ -127,13 +132,14 @@ def _method(cls: type, name: str) -> Any:
 
 def _refusal(fitted: Any) -> str:
     name = type(fitted).__name__
-    overrides = next((b.__name__ for b in type(fitted).__mro__[1:] if b in _MAPS), None)
+    known = {**_MAPS, **_NETWORKS}
+    overridden = next((base.__name__ for base in type(fitted).__mro__[1:] if base in known), None)
     reason = (
-        f"{name} overrides the transform of {overrides}, so its formula is not known"
-        if overrides
+        f"{name} overrides methods of {overridden}, so its formula is not known"
+        if overridden
         else f"{name} has no form as Keras operations"
     )
-    supported = ", ".join(sorted({cls.__name__ for cls in (*_MAPS, *_NETWORKS)}))
+    supported = ", ".join(sorted({cls.__name__ for cls in known}))
     return (
         f"{reason}. Supported: {supported}. To add it, register a function that takes the "
         f"fitted {name} and returns a map: @register_map({name})."

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_inputs, check_same_length, check_weights, unchanged_on_error
-from ..bridge import ScaledNetwork
+from ..bridge import ScaledNetwork, check_restorable, copy_network
 from ..maps import IDENTITY, Map
 from ..training import Batches, predict_blocks, seeded, train
 from ._compiling import (
@@ -25,7 +25,7 @@ from ._compiling import (
     make_loss,
     make_optimizer,
 )
-from ._networks import make_network
+from ._networks import fresh_copy, make_network
 from ._routing import RoutedParameters
 from ._scaling import as_map, fit_scaler, scale
 
@@ -87,16 +87,21 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
             self._check_parameters()
             rng = check_random_state(self.random_state)
             split_seed, network_seed = rng.randint(_SEEDS, size=2).tolist()
-            rows = self._check_rows(X, y, sample_weight, first=True)
-            if X_val is None and y_val is None:
+            rows = self._check_rows(X, y, sample_weight)
+            if X_val is y_val is sample_weight_val is None:
                 rows, validation = self._split(rows, split_seed)
             else:
-                validation = self._check_rows(X_val, y_val, sample_weight_val, first=False)
+                validation = self._check_rows(X_val, y_val, sample_weight_val, suffix="_val")
             if not self._goes_on():
                 self._fit_scalers(rows)
-            with seeded(network_seed):
-                self._train(rows, validation, network_seed)
+            self._train(rows, validation, network_seed)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Keras would write what it cannot read, and say so only when the file is needed.
+        if self.__sklearn_is_fitted__():
+            check_restorable(self.network_)
+        return super().__getstate__()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether ``fit`` has succeeded."""
@@ -105,8 +110,12 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
     # What the two kinds differ in
 
     @abstractmethod
-    def _check_y(self, y: Any, first: bool) -> np.ndarray:
-        """Return targets of shape (n, k), learning their kind if they are the ``first``."""
+    def _check_y(self, y: Any, name: str) -> np.ndarray:
+        """Return valid targets, with rows first."""
+
+    @abstractmethod
+    def _encode_y(self, y: np.ndarray, learns: bool) -> np.ndarray:
+        """Return valid targets as (n, k), learning their kind in a first fit."""
 
     @abstractmethod
     def _fit_target(self, rows: Rows) -> None:
@@ -117,11 +126,11 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         """Return what only this kind offers to a builder."""
 
     @abstractmethod
-    def _default_loss(self, network: Any) -> Any:
-        """Return the loss for ``loss=None``."""
+    def _default_loss(self, outputs: np.ndarray) -> Any:
+        """Return the loss for ``loss=None``, given some of the network's outputs."""
 
     @abstractmethod
-    def _check_loss_kind(self, loss: Any) -> None:
+    def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
         """Raise ``ValueError`` if the loss cannot train this kind of estimator."""
 
     @abstractmethod
@@ -129,8 +138,8 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         """Return the network's outputs for a few rows, if they fit the targets."""
 
     @abstractmethod
-    def _network_targets(self, y: np.ndarray, network: Any) -> np.ndarray:
-        """Return targets of shape (n, k) as the network's loss takes them."""
+    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
+        """Return targets of shape (n, k) as the network and its loss take them."""
 
     @abstractmethod
     def _metrics(self, metrics: Any) -> list[Any]:
@@ -153,27 +162,30 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         for units in sizes:
             check_scalar(units, "each of hidden_layer_sizes", Integral, min_val=1)
         share = self.validation_split
-        check_scalar(
-            share, "validation_split", Real, min_val=0, max_val=1, include_boundaries="left"
-        )
+        if not isinstance(share, Real) or not 0 <= float(share) < 1:
+            raise ValueError(
+                f"validation_split must be a number in [0, 1), got {share!r}. It is the share of "
+                "rows to hold out; 0 holds out none."
+            )
         for method in ("compile", "fit"):
             check_keywords(method, self._routed_to(method))
 
-    def _check_rows(self, X: Any, y: Any, weight: Any, first: bool) -> Rows:
-        names = ("X", "y", "sample_weight")
-        if not first:
-            names = ("X_val", "y_val", "sample_weight_val")
-            if X is None or y is None:
-                raise ValueError("X_val and y_val go together, but one of them is None.")
-        learns = first and not self._goes_on()
-        X = check_inputs(self, X, reset=learns)
-        check_same_length(**dict(zip(names, (X, y), strict=False)))
-        weight = check_weights(weight, X, names[2])
+    def _check_rows(self, X: Any, y: Any, weight: Any, suffix: str = "") -> Rows:
+        names = [name + suffix for name in ("X", "y", "sample_weight")]
+        if suffix and (X is None or y is None):
+            missing = names[0] if X is None else names[1]
+            raise ValueError(
+                f"X_val, y_val and sample_weight_val go together, but {missing} is None."
+            )
+        learns = not suffix and not self._goes_on()
+        X = check_inputs(self, X, reset=learns, name=names[0])
+        y = self._check_y(y, names[1])
+        check_same_length(**{names[0]: X, names[1]: y})
+        weight = check_weights(weight, len(X), names[2])
         if weight is not None:
             present = weight > 0
-            X, weight = X[present], weight[present] / weight[present].mean()
-            y = None if y is None else np.asarray(y)[present]
-        return Rows(X, self._check_y(y, learns), weight)
+            X, y, weight = X[present], y[present], weight[present]
+        return Rows(X, self._encode_y(y, learns), weight)
 
     def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows | None]:
         if self.validation_split == 0:
@@ -186,7 +198,7 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         try:
             kept, held_out = train_test_split(
                 np.arange(len(rows.X)),
-                test_size=self.validation_split,
+                test_size=float(self.validation_split),
                 random_state=seed,
                 stratify=self._split_labels(rows),
             )
@@ -201,27 +213,25 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
 
     def _fit_scalers(self, rows: Rows) -> None:
         routed = self._routed_to("input_scaler")
+        y = rows.y.ravel() if rows.y.shape[1] == 1 else rows.y
         self.input_scaler_ = fit_scaler(
-            "input_scaler", self.input_scaler, routed, rows.X, rows.weight
+            "input_scaler", self.input_scaler, routed, rows.X, y, rows.weight
         )
         self._fit_target(rows)
 
     def _train(self, rows: Rows, validation: Rows | None, seed: int) -> None:
         inputs = self._scale_inputs(rows.X)
         trial = inputs[:_TRIAL_ROWS]
-        network = self._make_network()
-        outputs = self._check_outputs(network, trial)
-        self._compile(network)
-        arrays = self._arrays(rows, inputs, network)
+        with seeded(seed):  # first weights, and the seeds that dropout layers draw
+            network, origin = self._make_network(inputs.shape[1:])
+            outputs = self._check_outputs(network, trial)
+        loss = self._compile(network, origin, outputs)
+        arrays = self._arrays(rows, inputs, loss)
         check_loss(network, trial, arrays[1][:_TRIAL_ROWS], outputs)
-        validation_arrays = None
-        if validation is not None:
-            validation_inputs = self._scale_inputs(validation.X)
-            validation_arrays = self._arrays(validation, validation_inputs, network)
         self.history_ = train(
             network,
             Batches(arrays, self.batch_size, seed),
-            validation_arrays,
+            self._validation_arrays(validation, loss),
             epochs=self.epochs,
             callbacks=copy.deepcopy(self.callbacks),
             verbose=self.verbose,
@@ -235,32 +245,41 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
     def _scale_inputs(self, X: np.ndarray) -> np.ndarray:
         return scale("input_scaler", as_map(self.input_scaler_), X)
 
-    def _arrays(self, rows: Rows, inputs: np.ndarray, network: Any) -> tuple[np.ndarray, ...]:
-        arrays = (inputs, self._network_targets(rows.y, network))
-        return arrays if rows.weight is None else (*arrays, rows.weight.astype(inputs.dtype))
+    def _arrays(self, rows: Rows, inputs: np.ndarray, loss: Any) -> tuple[np.ndarray, ...]:
+        arrays = (inputs, self._network_targets(rows.y, loss))
+        if rows.weight is None:
+            return arrays
+        return (*arrays, (rows.weight / rows.weight.mean()).astype(inputs.dtype))
 
-    def _make_network(self) -> Any:
-        if self._goes_on():
-            return make_network(self.network_, {}, {})
+    def _validation_arrays(self, rows: Rows | None, loss: Any) -> tuple[np.ndarray, ...] | None:
+        return None if rows is None else self._arrays(rows, self._scale_inputs(rows.X), loss)
+
+    def _make_network(self, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        """Return the network to train and the one that says how its maker compiled it."""
         meta = {
             "n_features_in": self.n_features_in_,
             "feature_names_in": getattr(self, "feature_names_in_", None),
-            "input_shape": (self.n_features_in_,),
+            "input_shape": input_shape,
             "input_scaler": self.input_scaler_,
             "hidden_layer_sizes": self.hidden_layer_sizes,
             **self._offers(),
         }
-        return make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
+        origin = make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
+        if self._goes_on():
+            return copy_network(self.network_), origin
+        return (fresh_copy(origin) if origin is self.model else origin), origin
 
-    def _compile(self, network: Any) -> None:
-        earlier = network.optimizer if network.compiled else None
-        if not self._goes_on():
-            # A builder may compile; its choices then hold where ours are at their defaults.
-            self._compiled_with = {"loss": network.loss} if network.compiled else None
-        own = earlier if self._compiled_with else None
-        optimizer = make_optimizer(self.optimizer, self._routed_to("optimizer"), own)
-        loss = make_loss(self._choose_loss(network), self._routed_to("loss"))
-        self._check_loss_kind(loss)
+    def _compile(self, network: Any, origin: Any, outputs: np.ndarray) -> Any:
+        """Compile the network and return its loss; a compiled origin keeps what it chose."""
+        own = origin if origin.compiled else None
+        optimizer = make_optimizer(
+            self.optimizer, self._routed_to("optimizer"), own and own.optimizer
+        )
+        loss = self.loss if self.loss is not None else own and own.loss
+        loss = make_loss(
+            self._default_loss(outputs) if loss is None else loss, self._routed_to("loss")
+        )
+        self._check_loss_kind(loss, outputs)
         keywords = self._routed_to("compile")
         weighted = self._metrics(keywords.pop("weighted_metrics", None))
         network.compile(
@@ -270,21 +289,10 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
             weighted_metrics=weighted,
             **keywords,
         )
-        optimizer.build(network.trainable_variables)
+        network.optimizer.build(network.trainable_variables)
         if self._goes_on():
-            carry_over(earlier, optimizer)
-
-    def _choose_loss(self, network: Any) -> Any:
-        if self.loss is not None:
-            return self.loss
-        if self._compiled_with is None:
-            return self._default_loss(network)
-        if self._compiled_with["loss"] is None:
-            raise ValueError(
-                "model returned a network that was compiled without a loss. Name one in the "
-                "parameter loss, or return the network uncompiled."
-            )
-        return self._compiled_with["loss"]
+            carry_over(self.network_.optimizer, network.optimizer)
+        return loss
 
     def _predict(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import assert_all_finite
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from .._optional import keras
+from .._validation import check_labels
 from ..bridge import ScaledNetwork, register_network
 from ..maps import IDENTITY, BothClasses, Map
 from ._base import BaseScaledKeras, Rows
@@ -153,7 +151,7 @@ default="standard"
         p : ndarray of shape (n_samples, n_classes), float32
             Columns in the order of ``classes_``.
         """
-        return self._predict(X)
+        return self._predict(X).astype(np.float32, copy=False)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label.
@@ -171,28 +169,24 @@ default="standard"
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _check_y(self, y: Any, first: bool) -> np.ndarray:
-        if y is None:
-            raise ValueError(
-                "ScaledKerasClassifier requires y to be passed, but the target y is None."
-            )
-        labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y", estimator_name=type(self).__name__)
-        check_classification_targets(labels)
-        if first:
-            self.classes_ = np.unique(labels)
+    def _check_y(self, y: Any, name: str) -> np.ndarray:
+        return check_labels(self, y, name)
+
+    def _encode_y(self, y: np.ndarray, learns: bool) -> np.ndarray:
+        if learns:
+            self.classes_ = np.unique(y)
             if len(self.classes_) < 2:
                 raise ValueError(
                     f"y has one class only ({self.classes_.tolist()[0]!r}), but a classifier needs "
                     "at least two classes. Check how the rows were chosen."
                 )
-        unknown = np.setdiff1d(labels, self.classes_)
+        unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(
-                f"y has the label {unknown.tolist()[0]!r}, which the first fit did not see. "
-                f"Known classes: {self.classes_.tolist()}."
+                f"The label {unknown.tolist()[0]!r} is none of those that the first fit saw: "
+                f"{self.classes_.tolist()}."
             )
-        return np.searchsorted(self.classes_, labels).reshape(-1, 1)
+        return np.searchsorted(self.classes_, y).reshape(-1, 1)
 
     def _fit_target(self, rows: Rows) -> None:
         """Labels are not scaled."""
@@ -201,26 +195,33 @@ default="standard"
         return rows.y
 
     def _output_map(self) -> Map:
-        return BothClasses() if self.network_.output_shape[-1] == 1 else IDENTITY
+        return BothClasses() if self._n_columns == 1 else IDENTITY
 
     def _offers(self) -> dict[str, Any]:
         count = len(self.classes_)
+        one_column = count == 2 and "categorical" not in (loss_name(self.loss) if self.loss else "")
         return {
-            "output_shape": (1,) if count == 2 else (count,),
-            "output_activation": "sigmoid" if count == 2 else "softmax",
+            "output_shape": (1,) if one_column else (count,),
+            "output_activation": "sigmoid" if one_column else "softmax",
             "n_classes": count,
             "classes": self.classes_,
         }
 
-    def _default_loss(self, network: Any) -> Any:
-        one_column = network.output_shape[-1] == 1
+    def _default_loss(self, outputs: np.ndarray) -> Any:
+        one_column = outputs.shape[1] == 1
         return "binary_crossentropy" if one_column else "sparse_categorical_crossentropy"
 
-    def _check_loss_kind(self, loss: Any) -> None:
+    def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
+        name = loss_name(loss)
         if isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits"):
             raise ValueError(
-                f"loss={loss!r} has from_logits=True, but the network must return probabilities "
+                f"loss={name!r} has from_logits=True, but the network must return probabilities "
                 "for predict_proba. End it with a sigmoid or softmax and use from_logits=False."
+            )
+        if "categorical" in name and outputs.shape[1] == 1:
+            raise ValueError(
+                f"loss={name!r} needs a column for each class, but the network returns one. End it "
+                "with Dense(2, 'softmax'), or use 'binary_crossentropy'."
             )
 
     def _check_outputs(self, network: Any, inputs: np.ndarray) -> np.ndarray:
@@ -236,12 +237,13 @@ default="standard"
                 f"The network {network.name!r} returns {outputs[0].tolist()} for the first row, "
                 f"which are no probabilities. {expected.partition('. ')[2]}."
             )
+        self._n_columns = outputs.shape[1]
         return outputs
 
-    def _network_targets(self, y: np.ndarray, network: Any) -> np.ndarray:
-        if network.output_shape[-1] == 1:
+    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
+        if self._n_columns == 1:
             return y.astype("float32")
-        if loss_name(network.loss).startswith("sparse"):
+        if loss_name(loss).startswith("sparse"):
             return y.astype("int32")
         return np.eye(len(self.classes_), dtype="float32")[y.ravel()]
 

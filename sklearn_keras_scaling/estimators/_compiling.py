@@ -14,7 +14,7 @@ _OWNED_BY_ESTIMATOR = {
     "compile": {"optimizer", "loss", "metrics"},
     "fit": {
         *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "shuffle"),
-        *("validation_split", "validation_data", "sample_weight"),
+        *("validation_split", "validation_data", "sample_weight", "class_weight"),
     },
 }
 
@@ -63,6 +63,8 @@ def make_loss(loss: Any, routed: dict[str, Any]) -> Any:
     ValueError
         If the name or a keyword is unknown, or keywords are given for a function.
     """
+    if isinstance(loss, (list, tuple)) or (isinstance(loss, dict) and "class_name" not in loss):
+        raise ValueError(f"loss must be one loss for the one output, got several: {loss}.")
     found = _look_up(keras.losses, loss, "loss") if isinstance(loss, (str, dict)) else loss
     if inspect.isclass(found):
         return _construct(found, {}, routed, "loss")
@@ -111,26 +113,27 @@ def make_metrics(metrics: Any, dtype: str | None = None) -> list[Any]:
     return [_metric(metric, dtype) for metric in metrics]
 
 
-def check_keywords(method: str, routed: dict[str, Any]) -> dict[str, Any]:
-    """Return keywords for ``keras.Model.compile`` or ``fit`` after checking their names.
+def check_keywords(method: str, routed: dict[str, Any]) -> None:
+    """Check the names of keywords for ``keras.Model.compile`` or ``fit``.
 
     Raises
     ------
     TypeError
-        If ``method`` takes no such keyword, or the estimator has it as a parameter.
+        If ``method`` takes no such keyword, or the estimator gives it itself.
     """
     known = set(inspect.signature(getattr(keras.Model, method)).parameters) - {"self"}
     allowed = known - _OWNED_BY_ESTIMATOR[method]
     for name in routed:
-        if name in allowed:
-            continue
-        reason = (
-            f"{name!r} is the estimator's own business; set it there"
-            if name in known
-            else f"keras.Model.{method} takes no keyword {name!r}"
-        )
-        raise TypeError(f"{method}__{name}: {reason}. {did_you_mean(name, allowed)}")
-    return routed
+        if name in known - allowed:
+            raise TypeError(
+                f"{method}__{name}: the estimator gives {name!r} to keras.Model.{method} itself. "
+                "Use its own parameters, or the sample_weight of fit."
+            )
+        if name not in allowed:
+            raise TypeError(
+                f"{method}__{name}: keras.Model.{method} takes no keyword {name!r}. "
+                f"{did_you_mean(name, allowed)}"
+            )
 
 
 def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
@@ -157,33 +160,38 @@ def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: n
 
 
 def carry_over(old: Any, new: Any) -> None:
-    """Give a built optimizer the state of an earlier one, where they have the same.
+    """Give a built optimizer the state of an earlier one of its kind, on a copy of its network.
 
     The learning rate stays the new one's, so that a changed parameter counts.
     """
-    state = {} if old is None else {_key(old, v): v for v in old.variables}
-    for variable in new.variables:
-        earlier = state.get(_key(new, variable))
-        if earlier is None or variable is getattr(new, "_learning_rate", None):
-            continue
-        if earlier.shape == variable.shape:
+    # mixed_float16 wraps an optimizer in one that scales losses.
+    old, new = (getattr(optimizer, "inner_optimizer", optimizer) for optimizer in (old, new))
+    states = [
+        [variable for variable in optimizer.variables if variable is not optimizer.learning_rate]
+        for optimizer in (old, new)
+    ]
+    if type(old) is type(new) and len(states[0]) == len(states[1]):
+        for earlier, variable in zip(*states, strict=True):
             variable.assign(earlier)
-
-
-def _key(optimizer: Any, variable: Any) -> tuple[str, str]:
-    # Paths begin with a name that Keras numbers anew in each process.
-    return type(optimizer).__name__, variable.path.partition("/")[2]
 
 
 def _look_up(module: Any, identifier: Any, parameter: str) -> Any:
     try:
         return module.get(identifier)
     except (TypeError, ValueError) as error:
-        names = [n for n in vars(module) if not n.startswith("_") and n != n.upper()]
         raise ValueError(
             f"{parameter}={identifier!r} is unknown to Keras: {error}. "
-            f"{did_you_mean(str(identifier), [*names, *map(str.lower, names)])}"
+            f"{did_you_mean(str(identifier), _names(module))}"
         ) from error
+
+
+def _names(module: Any) -> list[str]:
+    """Return names that Keras takes for the objects of a module."""
+    short = ["mse", "mae"] if module is not keras.optimizers else []
+    public = [name for name in vars(module) if name[0] != "_" and name.islower()]
+    hidden = {"get", "serialize", "deserialize", "legacy", "schedules"}
+    classes = [n.lower() for n, v in vars(module).items() if inspect.isclass(v)]
+    return sorted({*public, *short, *(classes if module is keras.optimizers else [])} - hidden)
 
 
 def _construct(cls: Any, config: dict[str, Any], routed: dict[str, Any], parameter: str) -> Any:
@@ -199,9 +207,11 @@ def _construct(cls: Any, config: dict[str, Any], routed: dict[str, Any], paramet
 
 def _class_of_function(function: Any) -> Any:
     """Return ``keras.losses.Huber`` for ``keras.losses.huber``."""
-    name = getattr(function, "__name__", "").replace("_", "")
+    name = getattr(function, "__name__", "")
+    if getattr(keras.losses, name, None) is not function:
+        return None  # the user's own
     classes = {n.lower(): cls for n, cls in vars(keras.losses).items() if inspect.isclass(cls)}
-    return classes.get(name) if getattr(keras.losses, function.__name__, None) else None
+    return classes.get(name.replace("_", ""))
 
 
 def _metric(metric: Any, dtype: str | None) -> Any:

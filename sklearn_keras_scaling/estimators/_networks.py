@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 from .._optional import keras
 from .._validation import did_you_mean
 from ..bridge import copy_network
+
+# Networks that builders have returned and fits have trained.
+_BUILT: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def mlp(
@@ -22,12 +26,13 @@ def mlp(
 ) -> Any:
     """Return the default network: dense hidden layers and a dense output."""
     hidden = [keras.layers.Dense(units, activation=activation) for units in hidden_layer_sizes]
-    output = keras.layers.Dense(output_shape[-1], activation=output_activation)
+    # float32 whatever the policy: mixed_float16 would leave three digits of a prediction.
+    output = keras.layers.Dense(output_shape[-1], activation=output_activation, dtype="float32")
     return keras.Sequential([keras.Input(input_shape), *hidden, output])
 
 
 def make_network(model: Any, offers: dict[str, Any], routed: dict[str, Any]) -> Any:
-    """Return a network of one's own to train.
+    """Return the user's ``keras.Model`` itself, or a new network from a builder.
 
     Parameters
     ----------
@@ -41,8 +46,9 @@ def make_network(model: Any, offers: dict[str, Any], routed: dict[str, Any]) -> 
     Raises
     ------
     TypeError
-        If ``model`` is something else, returns something else, cannot be copied or
-        does not take a keyword.
+        If ``model`` is something else, returns something else or does not take a keyword.
+    ValueError
+        If a builder returns a network that an earlier fit has trained.
     """
     if isinstance(model, keras.Model):
         if routed:
@@ -50,7 +56,7 @@ def make_network(model: Any, offers: dict[str, Any], routed: dict[str, Any]) -> 
                 f"model__{next(iter(routed))} needs a builder, but model is the keras.Model "
                 f"{model.name!r}. Pass a function that returns the network."
             )
-        return _fresh_copy(model)
+        return model
     if not (model is None or callable(model)):
         raise TypeError(
             f"model must be None, a function that returns a keras.Model, or a keras.Model, "
@@ -62,7 +68,21 @@ def make_network(model: Any, offers: dict[str, Any], routed: dict[str, Any]) -> 
             f"model must return a keras.Model, but {_name(model)} returned {network!r} of type "
             f"{type(network).__name__}. Does it end with `return network`?"
         )
+    if network in _BUILT:
+        raise ValueError(
+            f"model must return a new network in each call, but {_name(model)} returned "
+            f"{network.name!r} again, with the weights of the earlier fit. Build it inside the "
+            "function, or pass the keras.Model itself, which each fit copies."
+        )
+    _BUILT.add(network)
     return network
+
+
+def fresh_copy(model: Any) -> Any:
+    """Return a network of one's own to train, with the weights of ``model`` if it has any."""
+    if model.built:
+        return copy_network(model)
+    return type(model).from_config(model.get_config())  # no weights yet: drawn by this fit
 
 
 def check_network_output(network: Any, inputs: np.ndarray, widths: set[int], expected: str) -> Any:
@@ -79,6 +99,11 @@ def check_network_output(network: Any, inputs: np.ndarray, widths: set[int], exp
     expected : str
         The end of the error: what would fit.
 
+    Returns
+    -------
+    outputs : ndarray of shape (n, n_columns)
+        The outputs.
+
     Raises
     ------
     ValueError
@@ -89,19 +114,15 @@ def check_network_output(network: Any, inputs: np.ndarray, widths: set[int], exp
     except Exception as error:
         raise ValueError(
             f"The network {network.name!r} does not take inputs of shape "
-            f"(batch, {inputs.shape[1]}), the shape of X: {error}"
+            f"(batch, {inputs.shape[1]}), the shape of the scaled X: {error}"
         ) from error
     shape = getattr(outputs, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] not in widths:
-        found = f"of shape (batch, {', '.join(map(str, shape[1:]))})" if shape else repr(outputs)
-        raise ValueError(f"The network {network.name!r} returns outputs {found}, but {expected}.")
+        found = keras.tree.map_structure(lambda output: ("batch", *output.shape[1:]), outputs)
+        raise ValueError(
+            f"The network {network.name!r} returns outputs of shape {found}, but {expected}."
+        )
     return keras.ops.convert_to_numpy(outputs)
-
-
-def _fresh_copy(model: Any) -> Any:
-    if model.built:
-        return copy_network(model)
-    return type(model).from_config(model.get_config())  # no weights yet: drawn by this fit
 
 
 def _call(builder: Callable[..., Any], offers: dict[str, Any], routed: dict[str, Any]) -> Any:
@@ -114,8 +135,15 @@ def _call(builder: Callable[..., Any], offers: dict[str, Any], routed: dict[str,
             f"model__{unknown[0]}: {_name(builder)} takes no keyword {unknown[0]!r}. "
             f"{did_you_mean(unknown[0], own)}"
         )
-    asked = {name: value for name, value in offers.items() if name in parameters}
-    return builder(**{**asked, **routed})
+    given = {name: value for name, value in offers.items() if name in parameters} | routed
+    for name, parameter in parameters.items():
+        open_ended = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and name not in given and not open_ended:
+            raise TypeError(
+                f"{_name(builder)} requires {name!r}, which is not offered. Pass it as "
+                f"model__{name}, or ask for any of {', '.join(map(repr, offers))}."
+            )
+    return builder(**given)
 
 
 def _name(builder: Any) -> str:

@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 
 from .._validation import check_targets
 from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
-from ..maps import Chain, Inverse, Map, Squeeze
+from ..maps import Affine, Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
 from ._base import BaseScaledKeras, Rows
 from ._compiling import loss_name, make_metrics
@@ -20,6 +20,15 @@ _NEEDS_RAW_TARGETS = {
     "mean_absolute_percentage_error",
     "mean_squared_logarithmic_error",
     "poisson",
+}
+
+# Parts of the names of losses that compare probabilities or directions.
+_NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
+
+# Metrics that adding a constant to targets and predictions does not change.
+_OF_DIFFERENCES = {
+    *("MeanAbsoluteError", "MeanSquaredError", "RootMeanSquaredError", "LogCoshError"),
+    *("R2Score", "PearsonCorrelation", "ConcordanceCorrelation"),
 }
 
 
@@ -176,24 +185,35 @@ default="standard"
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_y(self, y: Any, first: bool) -> np.ndarray:
-        y = check_targets(self, y)
+    def _check_y(self, y: Any, name: str) -> np.ndarray:
+        return check_targets(self, y, name)
+
+    def _encode_y(self, y: np.ndarray, learns: bool) -> np.ndarray:
         columns = y.reshape(len(y), -1)
-        if first:
+        if learns:
             self.n_outputs_ = columns.shape[1]
             self._target_ndim = y.ndim
         elif (y.ndim, columns.shape[1]) != (self._target_ndim, self.n_outputs_):
             raise ValueError(
-                f"y has shape {y.shape}, but the y of fit had {self._target_ndim} axes and "
+                f"Targets have shape {y.shape}, but the y of fit had {self._target_ndim} axes and "
                 f"{self.n_outputs_} columns. Pass targets of the same kind."
             )
         return columns
 
     def _fit_target(self, rows: Rows) -> None:
-        routed = self._routed_to("target_scaler")
         self.target_scaler_ = fit_scaler(
-            "target_scaler", self.target_scaler, routed, rows.y, rows.weight
+            "target_scaler",
+            self.target_scaler,
+            self._routed_to("target_scaler"),
+            rows.y,
+            weight=rows.weight,
         )
+        scaled = np.shape(self._target_map().forward(rows.y[:1], np))
+        if scaled != (1, self.n_outputs_):
+            raise ValueError(
+                f"target_scaler={self.target_scaler!r} turns {self.n_outputs_} columns of y into "
+                f"shape {scaled} a row. Use a transformer that keeps the columns."
+            )
 
     def _target_map(self) -> Map:
         return as_map(self.target_scaler_)
@@ -211,12 +231,14 @@ default="standard"
             "target_scaler": self.target_scaler_,
         }
 
-    def _default_loss(self, network: Any) -> Any:
+    def _default_loss(self, outputs: np.ndarray) -> Any:
         return "mean_squared_error"
 
-    def _check_loss_kind(self, loss: Any) -> None:
+    def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
         name = loss_name(loss)
-        if "categorical" in name:
+        low, high = self._target_map().output_range
+        probabilities = "crossentropy" in name and not (low >= 0 and high <= 1)
+        if probabilities or any(part in name for part in _NOT_FOR_NUMBERS):
             raise ValueError(
                 f"loss={name!r} compares class probabilities and cannot train a regressor. Use a "
                 "regression loss, for example 'mean_squared_error', or ScaledKerasClassifier."
@@ -235,15 +257,24 @@ default="standard"
         )
         return check_network_output(network, inputs, {self.n_outputs_}, expected)
 
-    def _network_targets(self, y: np.ndarray, network: Any) -> np.ndarray:
+    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
         return scale("target_scaler", self._target_map(), y)
 
     def _metrics(self, metrics: Any) -> list[Any]:
-        made = make_metrics(metrics, widest_float())
-        if not made:
-            return []
-        inverse = inverse_model(self._target_map(), self.n_outputs_)
-        return [TargetUnits(metric, inverse) for metric in made]
+        return [
+            TargetUnits(metric, inverse_model(self._units_for(metric), self.n_outputs_))
+            for metric in make_metrics(metrics, widest_float())
+        ]
+
+    def _units_for(self, metric: Any) -> Map:
+        """Return the map to compute a metric behind: without the offset where it cancels.
+
+        Far from zero, squares and float32 (JAX) lose the differences that are asked for.
+        """
+        map_ = self._target_map()
+        if map_.is_affine and type(metric).__name__ in _OF_DIFFERENCES:
+            return Affine(0.0, map_.locate(0.0, 1.0)[1])
+        return map_
 
 
 @register_network(ScaledKerasRegressor)

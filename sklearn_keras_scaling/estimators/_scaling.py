@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
@@ -33,12 +34,12 @@ class HostMap(Map):
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``transform(x)``."""
         self._refuse_graph(xp)
-        return self.transformer.transform(x)
+        return self.transformer.transform(np.array(x))  # a copy, for transformers with copy=False
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``inverse_transform(z)``."""
         self._refuse_graph(xp)
-        return self.transformer.inverse_transform(z)
+        return self.transformer.inverse_transform(np.array(z))
 
     def _refuse_graph(self, xp: Any) -> None:
         if xp is not np:
@@ -46,7 +47,12 @@ class HostMap(Map):
 
 
 def fit_scaler(
-    parameter: str, value: Any, routed: dict[str, Any], data: np.ndarray, weight: Any
+    parameter: str,
+    value: Any,
+    routed: dict[str, Any],
+    data: np.ndarray,
+    y: Any = None,
+    weight: Any = None,
 ) -> Any:
     """Return a new scaler fitted on the training rows, or None.
 
@@ -60,8 +66,10 @@ def fit_scaler(
         Parameters of the scaler, given as ``input_scaler__*`` or ``target_scaler__*``.
     data : ndarray of shape (n_samples, n_columns)
         Training rows in raw units.
-    weight : ndarray of shape (n_samples,) or None
-        Their weights, for scalers that take them.
+    y : ndarray, default=None
+        Targets, for transformers that look at them.
+    weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows, for scalers that take them.
 
     Raises
     ------
@@ -74,8 +82,10 @@ def fit_scaler(
     if scaler is None:
         return None
     weighted = weight is not None and has_fit_parameter(scaler, "sample_weight")
+    if getattr(scaler, "copy", True) is False:
+        data = data.copy()
     try:
-        return scaler.fit(data, **({"sample_weight": weight} if weighted else {}))
+        return scaler.fit(data, y, **({"sample_weight": weight} if weighted else {}))
     except Exception as error:
         error.add_note(f"Raised while fitting {parameter}={value!r}.")
         raise
@@ -96,15 +106,20 @@ def scale(parameter: str, map_: Map, data: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If the result is not finite.
+    TypeError
+        If it is sparse.
     """
     dtype = keras.config.floatx()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scaled = np.asarray(map_.forward(data, np)).astype(dtype, copy=False)
+        scaled = map_.forward(data, np)
+        if sparse.issparse(scaled):
+            raise TypeError(f"{parameter} returns a sparse matrix. Set its sparse_output=False.")
+        scaled = np.asarray(scaled).astype(dtype, copy=False)
     if not np.isfinite(scaled).all():
-        row, column = np.argwhere(~np.isfinite(scaled))[0]
+        column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
         raise ValueError(
-            f"{parameter} turns row {row}, column {column} into {scaled[row, column]} as {dtype}. "
-            "Use a scaler that is defined for all values, and that brings them near 1."
+            f"{parameter} turns values of column {column} into NaN or infinities as {dtype}. Use a "
+            "scaler that is defined for all values, and that brings them near 1."
         )
     return scaled
 

@@ -11,13 +11,18 @@ from ..maps import Affine, Chain, Clip, Map
 
 def standard_map(scaler: Any) -> Map:
     """Return the map of a fitted ``StandardScaler``."""
-    loc = scaler.mean_ if scaler.with_mean else None
-    return _affine(loc, scaler.scale_)
+    return Affine(
+        loc=scaler.mean_ if scaler.with_mean else 0.0,
+        scale=scaler.scale_ if scaler.with_std else 1.0,
+    )
 
 
 def robust_map(scaler: Any) -> Map:
     """Return the map of a fitted ``RobustScaler``."""
-    return _affine(scaler.center_, scaler.scale_)
+    return Affine(
+        loc=scaler.center_ if scaler.with_centering else 0.0,
+        scale=scaler.scale_ if scaler.with_scaling else 1.0,
+    )
 
 
 def max_abs_map(scaler: Any) -> Map:
@@ -40,7 +45,3 @@ def min_max_map(scaler: Any) -> Map:
     if scaler.clip:
         maps.append(Clip(low, high))
     return Chain(tuple(maps))
-
-
-def _affine(loc: Any, scale: Any) -> Map:
-    return Affine(0.0 if loc is None else loc, 1.0 if scale is None else scale)

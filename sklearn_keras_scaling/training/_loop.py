@@ -21,7 +21,7 @@ def train(
     batches: Batches,
     validation: tuple[np.ndarray, ...] | None,
     **fit_arguments: Any,
-) -> dict[str, list[float]]:
+) -> dict[str, list[Any]]:
     """Train a compiled network and return its history as a plain dict.
 
     Parameters
@@ -38,7 +38,8 @@ def train(
     arguments = {"validation_batch_size": batches.batch_size, "shuffle": False, **fit_arguments}
     with _without_retracing_advice():
         history = network.fit(batches, validation_data=validation, **arguments)
-    return {name: [float(v) for v in values] for name, values in history.history.items()}
+    # tolist: floats, and lists of them for metrics that are vectors.
+    return {name: np.array(values, float).tolist() for name, values in history.history.items()}
 
 
 def predict_blocks(network: Any, inputs: np.ndarray) -> np.ndarray:

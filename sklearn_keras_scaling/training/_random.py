@@ -29,7 +29,7 @@ def seeded(seed: int) -> Iterator[None]:
 
     Notes
     -----
-    The generators belong to the process, so threads take turns.
+    The generators belong to the process, so threads take turns: keep the block short.
     """
     state: Any = keras.src.backend.common.global_state
     with _LOCK:
