@@ -37,10 +37,11 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         starts from its weights. The network returns probabilities: one column
         per class, or for two classes that of ``classes_[1]`` alone. One that
         comes compiled keeps its own loss where ``loss`` is None, and its own
-        optimizer where ``optimizer`` is "adam".
+        optimizer where ``optimizer`` is "adam"; metrics and the rest are this
+        estimator's.
     input_scaler : {"standard", "minmax", "maxabs", "robust"}, transformer or None, \
 default="standard"
-        Scales ``X``. A transformer is cloned.
+        Scales ``X``. A transformer is cloned; it may change the columns.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the default network's hidden layers; ``model__activation``
         (default "relu") is theirs too.
@@ -80,7 +81,7 @@ default="standard"
         The fitted scaler.
     network_ : keras.Model
         The trained network; its inputs are in scaled space.
-    history_ : dict of list of float
+    history_ : dict of list
         Loss and metrics per epoch.
     n_features_in_ : int
         Columns of ``X``.

@@ -53,10 +53,10 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         that is known) by naming them as parameters. A ``keras.Model`` is copied
         and each fit starts from its weights. A network that comes compiled
         keeps its own loss where ``loss`` is None, and its own optimizer where
-        ``optimizer`` is "adam".
+        ``optimizer`` is "adam"; metrics and the rest are this estimator's.
     input_scaler : {"standard", "minmax", "maxabs", "robust"}, transformer or None, \
 default="standard"
-        Scales ``X``. A transformer is cloned.
+        Scales ``X``. A transformer is cloned; it may change the columns.
     target_scaler : {"standard", "minmax", "maxabs", "robust"}, transformer or None, \
 default="standard"
         Scales ``y``, column by column; needs ``inverse_transform``.
@@ -97,7 +97,7 @@ default="standard"
         The fitted scalers.
     network_ : keras.Model
         The trained network, scaled space on both sides.
-    history_ : dict of list of float
+    history_ : dict of list
         Per epoch: ``loss`` in scaled space and the metrics in target units.
     n_features_in_, n_outputs_ : int
         Columns of ``X`` and ``y``.

@@ -101,7 +101,7 @@ class StandardScaler(_MapScaler, preprocessing.StandardScaler):
 
         z = (x - mean_) / scale_
 
-    Computed in float64 whatever the dtype of ``X``; :func:`to_keras` puts the
+    Dense arrays of any dtype are computed in float64; :func:`to_keras` puts the
     same formula into a Keras model.
 
     Parameters
@@ -119,6 +119,8 @@ class StandardScaler(_MapScaler, preprocessing.StandardScaler):
         Mean and variance in raw units, and the divisor; None where unused.
     n_samples_seen_ : int or ndarray of shape (n_features,)
         Rows (or their weights) that entered the statistics.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number of columns, and their names where they had some.
 
     See Also
     --------
@@ -209,6 +211,8 @@ class MinMaxScaler(_MapScaler, preprocessing.MinMaxScaler):
         As in scikit-learn; not used here.
     n_samples_seen_ : int
         Rows that entered the statistics.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number of columns, and their names where they had some.
 
     See Also
     --------
@@ -241,6 +245,8 @@ class MaxAbsScaler(_MapScaler, preprocessing.MaxAbsScaler):
     ----------
     copy : bool, default=True
         If False, scale float arrays in place where possible.
+    clip : bool, default=False
+        Limit transformed values to [-1, 1] (where scikit-learn's scaler has it: 1.8 on).
 
     Attributes
     ----------
@@ -248,6 +254,8 @@ class MaxAbsScaler(_MapScaler, preprocessing.MaxAbsScaler):
         Largest absolute value in raw units, and the divisor (1 for a column of zeros).
     n_samples_seen_ : int
         Rows that entered the statistics.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number of columns, and their names where they had some.
 
     See Also
     --------
@@ -289,6 +297,8 @@ class RobustScaler(_MapScaler, preprocessing.RobustScaler):
     ----------
     center_, scale_ : ndarray of shape (n_features,)
         Median and divisor in raw units; None where unused.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number of columns, and their names where they had some.
 
     See Also
     --------
