@@ -257,6 +257,20 @@ def test_arrays_are_left_alone_by_transformers_that_work_in_place(diabetes):
     np.testing.assert_array_equal(y, diabetes[1])
 
 
+def test_a_loss_of_ones_own_is_not_judged_by_its_name(diabetes):
+    def hinge_like(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+    assert ScaledKerasRegressor(**QUICK, loss=hinge_like).fit(*diabetes).score(*diabetes) > 0.4
+
+
+def test_scalers_that_return_pandas(diabetes):
+    X, y = diabetes
+    scaler = PowerTransformer().set_output(transform="pandas")
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, input_scaler=scaler, target_scaler=scaler)
+    assert regressor.fit(X, y).predict(X).shape == y.shape
+
+
 def test_a_builder_that_returns_the_same_network_again_is_refused(diabetes):
     network = linear((10,), (1,))
     regressor = ScaledKerasRegressor(lambda: network, **ONE_EPOCH).fit(*diabetes)

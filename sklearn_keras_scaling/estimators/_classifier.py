@@ -12,7 +12,7 @@ from .._validation import check_labels
 from ..bridge import ScaledNetwork, register_network
 from ..maps import IDENTITY, BothClasses, Map
 from ._base import BaseScaledKeras, Rows
-from ._compiling import loss_name, make_metrics
+from ._compiling import loss_name, make_loss, make_metrics
 from ._networks import check_network_output
 
 
@@ -200,7 +200,8 @@ default="standard"
 
     def _offers(self) -> dict[str, Any]:
         count = len(self.classes_)
-        one_column = count == 2 and "categorical" not in (loss_name(self.loss) if self.loss else "")
+        loss = self.loss and loss_name(make_loss(self.loss, self._routed_to("loss")))
+        one_column = count == 2 and "categorical" not in (loss or "")
         return {
             "output_shape": (1,) if one_column else (count,),
             "output_activation": "sigmoid" if one_column else "softmax",

@@ -82,10 +82,13 @@ def make_loss(loss: Any, routed: dict[str, Any]) -> Any:
 
 
 def loss_name(loss: Any) -> str:
-    """Return the snake-case name of a loss: ``mean_squared_error`` for the string "mse"."""
-    if isinstance(loss, str):
-        loss = make_loss(loss, {})
+    """Return the snake-case name of a made loss: ``mean_squared_error`` for that of "mse"."""
     return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
+
+
+def is_stock(loss: Any) -> bool:
+    """Return whether Keras wrote the loss, so that its name tells its formula."""
+    return str(loss.__module__).partition(".")[0] == "keras"
 
 
 def make_metrics(metrics: Any, dtype: str | None = None) -> list[Any]:

@@ -12,7 +12,7 @@ from ..bridge import ScaledNetwork, inverse_model, register_network, widest_floa
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
 from ._base import BaseScaledKeras, Rows
-from ._compiling import loss_name, make_metrics
+from ._compiling import is_stock, loss_name, make_metrics
 from ._networks import check_network_output
 from ._scaling import as_map, fit_scaler, scale
 
@@ -235,6 +235,8 @@ default="standard"
         return "mean_squared_error"
 
     def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
+        if not is_stock(loss):
+            return
         name = loss_name(loss)
         low, high = self._target_map().output_range
         probabilities = "crossentropy" in name and not (low >= 0 and high <= 1)

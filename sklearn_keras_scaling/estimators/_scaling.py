@@ -39,7 +39,7 @@ class HostMap(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``inverse_transform(z)``."""
         self._refuse_graph(xp)
-        return self.transformer.inverse_transform(np.array(z))
+        return np.asarray(self.transformer.inverse_transform(np.array(z)))
 
     def _refuse_graph(self, xp: Any) -> None:
         if xp is not np:

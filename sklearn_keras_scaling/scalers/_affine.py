@@ -246,7 +246,7 @@ class MaxAbsScaler(_MapScaler, preprocessing.MaxAbsScaler):
     copy : bool, default=True
         If False, scale float arrays in place where possible.
     clip : bool, default=False
-        Limit transformed values to [-1, 1] (where scikit-learn's scaler has it: 1.8 on).
+        Limit transformed values to [-1, 1]; in scikit-learn releases that have it.
 
     Attributes
     ----------
