@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .bridge import register_map, to_keras
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
-    from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+    from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
 
 _HOMES = {
     "MaxAbsScaler": "scalers",
@@ -21,6 +21,7 @@ _HOMES = {
     "ScaledKerasRegressor": "estimators",
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
+    "merge": "scalers",
     "register_map": "bridge",
     "to_keras": "bridge",
 }
@@ -33,6 +34,7 @@ __all__ = [
     "ScaledKerasRegressor",
     "StandardScaler",
     "UnsupportedTransformerError",
+    "merge",
     "register_map",
     "to_keras",
 ]

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -54,7 +56,7 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> np.
     ValueError
         If ``X`` has text, NaN, infinities, no rows or the wrong columns.
     """
-    with _explained(X, name):
+    with explained(X, name):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
 
 
@@ -67,7 +69,7 @@ def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
         If ``y`` is missing, has text, NaN, infinities or more than two axes.
     """
     check_given(estimator, y)
-    with _explained(y, name):
+    with explained(y, name):
         return check_array(
             y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=estimator
         )
@@ -82,7 +84,7 @@ def check_labels(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
         If ``y`` is missing, has missing labels, several columns or is continuous.
     """
     check_given(estimator, y)
-    with _explained(y, name):
+    with explained(y, name):
         labels = column_or_1d(y, warn=True)
         assert_all_finite(labels, input_name="y", estimator_name=type(estimator).__name__)
         check_classification_targets(labels)
@@ -106,25 +108,32 @@ def check_same_length(**named: Any) -> None:
         raise ValueError(f"{names} must have as many rows each. {error}") from error
 
 
-def check_weights(sample_weight: Any, n_samples: int, name: str) -> np.ndarray | None:
+def check_weights(
+    sample_weight: Any, n_samples: int, name: str, may_be_zero: bool = False
+) -> np.ndarray | None:
     """Return ``sample_weight`` as non-negative float64 of shape (n_samples,), or None.
 
     Raises
     ------
     ValueError
-        If a weight is negative, NaN or infinite, if the shape is wrong or all are zero.
+        If a weight is negative, NaN or infinite, if the shape is wrong, or all are zero and
+        may not be.
     """
     if sample_weight is None:
         return None
-    with _explained(sample_weight, name):
+    with explained(sample_weight, name):
         weight = check_array(
-            sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+            sample_weight,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_min_samples=0,
+            input_name="sample_weight",
         )
     if weight.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), one a row, got {weight.shape}.")
     if (weight < 0).any():
         raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
-    if not weight.any():
+    if not (may_be_zero or weight.any()):
         raise ValueError(
             f"{name}: Sample weights must contain at least one non-zero number, got "
             f"{n_samples} zeros."
@@ -132,8 +141,37 @@ def check_weights(sample_weight: Any, n_samples: int, name: str) -> np.ndarray |
     return weight
 
 
+def check_value_weights(X: Any, sample_weight: Any, mask: Any) -> np.ndarray | None:
+    """Return weights with the first axes of ``X``, or None: the sample's where the mask is True.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, NaN or infinite, if a shape is wrong, or the mask not boolean.
+    """
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(X.shape[0], sample_weight)
+    weight = check_weights(sample_weight, X.shape[0], "sample_weight", may_be_zero=True)
+    if mask is None:
+        return weight
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise ValueError(
+            f"mask must be boolean, True where values count, got dtype {mask.dtype}. Write "
+            "mask.astype(bool) if it holds 0 and 1."
+        )
+    if mask.ndim == 0 or mask.shape != X.shape[: mask.ndim]:
+        raise ValueError(
+            f"mask must have the first axes of X, which has shape {X.shape}, got {mask.shape}. A "
+            "mask of time steps has shape (n_samples, n_steps)."
+        )
+    if weight is None:
+        return mask.astype(np.float64)
+    return weight.reshape(-1, *(1,) * (mask.ndim - 1)) * mask
+
+
 @contextmanager
-def _explained(data: Any, name: str) -> Iterator[None]:
+def explained(data: Any, name: str) -> Iterator[None]:
     """Add to scikit-learn's error which argument and cell it is about and what to do."""
     try:
         yield
@@ -145,11 +183,12 @@ def _explained(data: Any, name: str) -> Iterator[None]:
                 "Encode it first, for example with OneHotEncoder or OrdinalEncoder in a "
                 "ColumnTransformer."
             )
-        elif re.match(r"Input (\w+ )?contains (NaN|infinity)", message):
-            found = _where(data, _is_not_finite)
+        elif found := re.match(r"Input (\w+ )?contains (NaN|infinity)", message):
+            is_bad = _is_infinite if found[2] == "infinity" else _is_not_finite
+            place = _where(data, is_bad) or " a missing one"
             message = (
-                f"{message}\nThe first such value of {name} is{found or ' a missing one'}. Impute "
-                "it, for example with SimpleImputer, or drop its rows."
+                f"{message}\nThe first such value of {name} is{place}. Impute it, for example "
+                "with SimpleImputer, or drop its rows."
             )
         else:
             message = f"{name}: {message}{_advice(message)}"
@@ -181,14 +220,28 @@ def _is_not_finite(value: Any) -> bool:
         return False
 
 
+def _is_infinite(value: Any) -> bool:
+    try:
+        return bool(np.isinf(float(value)))
+    except (TypeError, ValueError):
+        return False
+
+
 def _where(data: Any, is_bad: Callable[[Any], bool]) -> str:
     """Return ' in row r, column c' of the first bad cell, by name where columns have names."""
     named = hasattr(data, "columns")
+    if sparse.issparse(data):
+        return ""
+    if np.ndim(data) > 2:
+        places = zip(np.ndindex(np.shape(data)), np.ravel(data).tolist(), strict=True)
+        first = next((index for index, value in places if is_bad(value)), "")
+        return first and f" at index {first}"
     columns = data.items() if named else enumerate(np.atleast_2d(np.asarray(data).T))
     for label, column in columns:
         values = np.asarray(column)
         if values.dtype.kind in "fc":
-            bad = np.flatnonzero(~np.isfinite(values))[:1].tolist()
+            test = np.isinf if is_bad is _is_infinite else lambda values: ~np.isfinite(values)
+            bad = np.flatnonzero(test(values))[:1].tolist()
         else:
             bad = [row for row, value in enumerate(values.tolist()) if is_bad(value)][:1]
         if bad:

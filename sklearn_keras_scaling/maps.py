@@ -50,6 +50,10 @@ class Map(ABC):
         """
         return loc, scale
 
+    def tile(self, repeats: int) -> Map:
+        """Return the map of rows that hold ``repeats`` rows of this one's, side by side."""
+        raise NotImplementedError(f"{type(self).__name__} is not elementwise.")
+
     def float32_error(self) -> float:
         """Return what rounding raw numbers to float32 may cost in scaled space.
 
@@ -102,6 +106,12 @@ class Affine(Map):
         """Return ``z * scale + loc``."""
         return xp.add(xp.multiply(z, self.scale), self.loc)
 
+    def tile(self, repeats: int) -> Map:
+        """Return the same with constants for ``repeats`` rows side by side."""
+        constants = (self.loc, self.scale)
+        loc, scale = (np.tile(each, repeats) if each.ndim else each for each in constants)
+        return Affine(loc, scale, self.output_range)
+
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, given where the inputs do."""
         return loc + scale * self.loc, scale * self.scale
@@ -133,6 +143,10 @@ class Clip(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` unchanged."""
         return z
+
+    def tile(self, repeats: int) -> Map:
+        """Return the same: the limits are those of every column."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +184,10 @@ class Chain(Map):
         for map_ in reversed(self.maps):
             z = map_.inverse(z, xp)
         return z
+
+    def tile(self, repeats: int) -> Map:
+        """Return the same of each map tiled."""
+        return Chain(tuple(map_.tile(repeats) for map_ in self.maps))
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, through every map."""

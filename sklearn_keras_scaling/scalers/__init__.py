@@ -1,5 +1,8 @@
-"""Scalers: scikit-learn's, evaluated through maps that Keras can evaluate too."""
+"""Scalers: scikit-learn's, for any shape and stream, with maps that Keras can evaluate too."""
 
-from ._affine import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ._extremes import MaxAbsScaler, MinMaxScaler
+from ._merge import merge
+from ._robust import RobustScaler
+from ._standard import StandardScaler
 
-__all__ = ["MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler"]
+__all__ = ["MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler", "merge"]

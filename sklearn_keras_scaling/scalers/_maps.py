@@ -12,22 +12,22 @@ from ..maps import Affine, Chain, Clip, Map
 def standard_map(scaler: Any) -> Map:
     """Return the map of a fitted ``StandardScaler``."""
     return Affine(
-        loc=scaler.mean_ if scaler.with_mean else 0.0,
-        scale=scaler.scale_ if scaler.with_std else 1.0,
+        loc=_spread(scaler, scaler.mean_) if scaler.with_mean else 0.0,
+        scale=_spread(scaler, scaler.scale_) if scaler.with_std else 1.0,
     )
 
 
 def robust_map(scaler: Any) -> Map:
     """Return the map of a fitted ``RobustScaler``."""
     return Affine(
-        loc=scaler.center_ if scaler.with_centering else 0.0,
-        scale=scaler.scale_ if scaler.with_scaling else 1.0,
+        loc=_spread(scaler, scaler.center_) if scaler.with_centering else 0.0,
+        scale=_spread(scaler, scaler.scale_) if scaler.with_scaling else 1.0,
     )
 
 
 def max_abs_map(scaler: Any) -> Map:
     """Return the map of a fitted ``MaxAbsScaler``."""
-    affine = Affine(0.0, scaler.scale_, output_range=(-1.0, 1.0))
+    affine = Affine(0.0, _spread(scaler, scaler.scale_), output_range=(-1.0, 1.0))
     return Chain((affine, Clip(-1.0, 1.0))) if getattr(scaler, "clip", False) else affine
 
 
@@ -38,10 +38,18 @@ def min_max_map(scaler: Any) -> Map:
     at a large offset that costs scikit-learn ``eps * |min_|``.
     """
     low, high = scaler.feature_range
-    scale = 1.0 / np.asarray(scaler.scale_, dtype=np.float64)
-    maps: list[Map] = [Affine(scaler.data_min_, scale, output_range=(0.0, high - low))]
+    scale = 1.0 / _spread(scaler, scaler.scale_)
+    data_min = _spread(scaler, scaler.data_min_)
+    maps: list[Map] = [Affine(data_min, scale, output_range=(0.0, high - low))]
     if low != 0:
         maps.append(Affine(-low, 1.0, output_range=(low, high)))
     if scaler.clip:
         maps.append(Clip(low, high))
     return Chain(tuple(maps))
+
+
+def _spread(scaler: Any, statistic: Any) -> np.ndarray:
+    """Return a statistic so that it broadcasts against a sample of what was fitted."""
+    statistic = np.asarray(statistic, dtype=np.float64)
+    layout = getattr(scaler, "_layout", None)  # scikit-learn's own scalers keep the columns
+    return statistic if layout is None else layout.spread(statistic)

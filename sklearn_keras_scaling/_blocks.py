@@ -1,0 +1,310 @@
+"""Large arrays in blocks that fit the cache, on all cores, with the same bits on any number."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from joblib import cpu_count
+
+Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
+
+#: Values in a block: small enough for the cache, large enough that NumPy's calls cost nothing.
+BLOCK = 160_000
+#: Columns side by side in a block: NumPy's inner loops are slow on rows of a few numbers.
+_WIDE = 512
+#: Bytes of a memory-mapped file after which a thread hands the pages it has read back.
+_PAGES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which axes of an array keep their own statistics.
+
+    Parameters
+    ----------
+    kept : tuple of int
+        The axes, ascending, without the first.
+    shape : tuple of int or None
+        Shape of the arrays without the first axis; None where their length may vary.
+    """
+
+    kept: tuple[int, ...]
+    shape: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], axis: int | Sequence[int] | None) -> Layout:
+        """Return the layout of an array of this shape; lengths vary along axes not in ``axis``.
+
+        Raises
+        ------
+        ValueError
+            If an axis does not exist, stands twice or is the first.
+        """
+        ndim = len(shape)
+        named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        kept = tuple(sorted(each + ndim if each < 0 else each for each in named))
+        said = f"axis={axis!r} and X of shape {shape}: axis names the axes that keep their own"
+        if len(set(kept)) < len(kept):
+            raise ValueError(f"{said} statistics, each once.")
+        if 0 in kept:
+            raise ValueError(
+                f"{said} statistics, and axis 0 holds the samples. Leave it out; axis=None takes "
+                "one statistic over all."
+            )
+        if kept and not (kept[0] > 0 and kept[-1] < ndim):
+            raise ValueError(f"{said} statistics, from 1 to {ndim - 1} here.")
+        # A table keeps its columns, as in scikit-learn, even where they share their statistic.
+        fixed = kept if ndim > 2 else range(1, ndim)
+        return cls(kept, tuple(shape[i] if i in fixed else None for i in range(1, ndim)))
+
+    @property
+    def statistics_shape(self) -> tuple[int, ...]:
+        """Shape of one statistic: the lengths of the kept axes."""
+        return tuple(self.shape[i - 1] or 0 for i in self.kept)
+
+    @property
+    def size(self) -> int:
+        """Number of statistics of a kind."""
+        return prod(self.statistics_shape)
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Return whether arrays of this shape have the axes and lengths of this layout."""
+        pairs = zip(self.shape, shape[1:], strict=False)
+        return len(shape) == len(self.shape) + 1 and all(own in (None, n) for own, n in pairs)
+
+    def spread(self, statistic: np.ndarray) -> np.ndarray:
+        """Return a statistic with axes of length 1 where needed to broadcast against a sample."""
+        if not self.kept:
+            return statistic
+        lengths = dict(zip(self.kept, self.statistics_shape, strict=True))
+        return statistic.reshape([lengths.get(i, 1) for i in range(self.kept[0], self.ndim)])
+
+    def __str__(self) -> str:
+        lengths = ["any" if n is None else str(n) for n in self.shape]
+        return f"shape ({', '.join(['n_samples', *lengths])})"
+
+    @property
+    def n_features(self) -> int:
+        """Length of the last kept axis, or else of the last axis; 1 where there is one axis."""
+        fixed = [n for n in self.shape if n is not None]
+        return fixed[-1] if fixed else 1
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the arrays."""
+        return len(self.shape) + 1
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the last axis alone keeps its statistics."""
+        return self.kept == (self.ndim - 1,)
+
+    def rows(self, X: np.ndarray) -> np.ndarray:
+        """Return ``X`` with shape (n_values, size): a view where possible, else a copy."""
+        last = range(self.ndim - len(self.kept), self.ndim)
+        return np.moveaxis(X, self.kept, tuple(last)).reshape(-1, self.size)
+
+    def view(self, X: np.ndarray) -> np.ndarray | None:
+        """Return ``X`` as a view of shape (n_outer, size, n_inner), or None where there is none."""
+        if self.is_last and X.ndim == 2:
+            return X[:, :, None]
+        first, last = (self.kept[0], self.kept[-1]) if self.kept else (self.ndim, self.ndim - 1)
+        adjacent = last - first + 1 == len(self.kept)
+        if not (adjacent and X.flags.c_contiguous):
+            return None
+        return X.reshape(prod(X.shape[:first]), self.size, prod(X.shape[last + 1 :]))
+
+
+def reduce_blocks(
+    X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int
+) -> np.ndarray:
+    """Return the numbers that ``kernel`` makes of each column of each block of ``X``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_outer, size, n_inner)
+        The statistics are over the first and the last axis.
+    kernel : callable
+        Takes a block, its part of ``columns`` and a float64 array of the block's shape
+        to work in; returns ``n_results`` arrays with a number for each of its columns.
+    columns : ndarray of shape (size,)
+        A number for each column that the kernel needs.
+    n_results : int
+        Of the kernel.
+
+    Returns
+    -------
+    results : ndarray of shape (n_results, n_blocks, size)
+        In an order that depends on the shape of ``X`` alone.
+    """
+    size = X.shape[1]
+    repeats = max(1, _WIDE // max(size, 1)) if X.shape[2] == 1 and X.flags.c_contiguous else 1
+    n_wide = len(X) // repeats
+    even = n_wide * repeats
+    wide = X[:even].reshape(n_wide, repeats * size, X.shape[2])
+    found = _reduce(wide, kernel, np.tile(columns, repeats), n_results)
+    # A row of a wide block holds `repeats` rows of X: each counts as a block of its own.
+    found = found.reshape(n_results, -1, size)
+    return np.concatenate([found, _reduce(X[even:], kernel, columns, n_results)], axis=1)
+
+
+def _reduce(X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int) -> np.ndarray:
+    outer, middle, inner = _cuts(X.shape)
+    places = list(product(enumerate(product(outer, inner)), middle))
+    results = np.empty((n_results, len(outer) * len(inner), X.shape[1]))
+
+    def work(part: Sequence[Any], scratch: np.ndarray) -> Iterator[int]:
+        for (i, (rows, inside)), column in part:
+            block = X[rows, column, inside]
+            with np.errstate(all="ignore"):
+                results[:, i, column] = kernel(block, columns[column], _like(block, scratch))
+            yield block.nbytes
+
+    run(work, places, X)
+    return results
+
+
+def evaluate(map_: Any, method: str, X: np.ndarray, out: np.ndarray) -> None:
+    """Put what a map makes of ``X`` into ``out``, computed in float64 block by block.
+
+    Parameters
+    ----------
+    map_ : Map
+        Elementwise.
+    method : {"forward", "inverse"}
+        The direction.
+    X, out : ndarray of the same shape
+        Samples first; may be the same array.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` has an infinity.
+    """
+    repeats = max(1, _WIDE // X.shape[-1]) if X.ndim == 2 else 1
+    even = len(X) // repeats * repeats
+    if repeats > 1 and even and X.flags.c_contiguous and out.flags.c_contiguous:
+        wide = (even // repeats, repeats * X.shape[1])
+        function = getattr(map_.tile(repeats), method)
+        _evaluate(function, X[:even].reshape(wide), out[:even].reshape(wide))
+        X, out = X[even:], out[even:]
+    _evaluate(getattr(map_, method), X, out)
+
+
+def _evaluate(function: Callable[[Any, Any], Any], X: np.ndarray, out: np.ndarray) -> None:
+    rows = max(1, BLOCK // max(1, prod(X.shape[1:])))
+    places = [slice(start, start + rows) for start in range(0, len(X), rows)]
+    in_place = InPlace()
+
+    def work(part: Sequence[slice], scratch: np.ndarray) -> Iterator[int]:
+        for place in part:
+            refuse_infinite(X[place])
+            block = _like(X[place], scratch)
+            np.copyto(block, X[place])
+            np.copyto(out[place], function(block, in_place), casting="same_kind")
+            yield block.nbytes
+
+    run(work, places, X)
+
+
+class InPlace:
+    """NumPy, with functions that write into their first argument.
+
+    It evaluates a map on a block that nobody needs afterwards, without a new array for
+    each operation: the map's formula must use each intermediate once, as first argument.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(np, name)
+        return lambda x, *arguments: function(x, *arguments, out=x)
+
+
+def refuse_infinite(X: np.ndarray) -> None:
+    """Raise ``ValueError``, in scikit-learn's words, if ``X`` has an infinity."""
+    if not np.isfinite(X).all() and np.isinf(X).any():
+        raise ValueError(
+            f"Input X contains infinity or a value too large for dtype({str(X.dtype)!r})."
+        )
+
+
+def _cuts(shape: tuple[int, ...]) -> list[list[slice]]:
+    """Return slices of the three axes that make blocks of at most ``BLOCK`` values."""
+    n_outer, size, n_inner = shape
+    columns = min(max(size, 1), 2 * _WIDE)
+    inside = min(max(n_inner, 1), max(1, BLOCK // columns))
+    steps = (max(1, BLOCK // (columns * inside)), columns, inside)
+    return [
+        [slice(start, start + step) for start in range(0, n, step)]
+        for n, step in zip((n_outer, size, n_inner), steps, strict=True)
+    ]
+
+
+def _like(block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
+    """Return float64 memory of the block's shape and order, in ``scratch`` where it fits."""
+    if block.size > scratch.size:
+        return np.empty_like(block, dtype=np.float64)
+    order = "F" if block.ndim > 1 and block.strides[0] < block.strides[1] else "C"
+    return scratch[: block.size].reshape(block.shape, order=order)
+
+
+def run(
+    work: Callable[[Sequence[Any], np.ndarray], Iterator[int]], places: Sequence[Any], X: np.ndarray
+) -> None:
+    """Do the work at all places, in parts on all cores.
+
+    Parameters
+    ----------
+    work : callable
+        Takes some of the places and float64 memory to work in, of ``BLOCK`` numbers (fewer
+        where ``X`` has fewer); yields the number of bytes that it has read of ``X`` since.
+    places : sequence
+        What to work at.
+    X : ndarray
+        What is read; from a memory-mapped file its pages are given back on the way.
+    """
+    n_threads = min(cpu_count(), _limit(), len(places)) if X.size > 2 * BLOCK else 1
+    pages = _pages(X)
+
+    def do(part: Sequence[Any]) -> None:
+        read = 0
+        for n_bytes in work(part, np.empty(min(BLOCK, X.size))):
+            read += n_bytes
+            if pages is not None and read > _PAGES:
+                pages.madvise(mmap.MADV_DONTNEED)
+                read = 0
+
+    if n_threads == 1:
+        return do(places)
+    step = -(-len(places) // n_threads)
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(do, [places[i : i + step] for i in range(0, len(places), step)]))
+    return None
+
+
+def _limit() -> int:
+    """Return OMP_NUM_THREADS, by which joblib's and Dask's workers say how many they may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) else cpu_count()
+
+
+def _pages(X: np.ndarray) -> mmap.mmap | None:
+    """Return the map of a file that ``X`` reads from, if its pages can be given back and read again.
+
+    Otherwise a file that is read once would count as this process's memory, whole.
+    """
+    shared = False
+    base: Any = X
+    while isinstance(base, np.ndarray):
+        # Pages of mode "c" hold what was written to them, and nothing else does.
+        shared = shared or getattr(base, "mode", None) in ("r", "r+")
+        base = base.base
+    found = shared and isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
+    return base if found else None
