@@ -194,6 +194,17 @@ class Extremes:
             parts.append(cls(n_values, low, high))
         return merge_all(parts)
 
+    @property
+    def range(self) -> np.ndarray:
+        """Distance of the extremes."""
+        with np.errstate(over="ignore"):
+            return self.high - self.low
+
+    @property
+    def largest(self) -> np.ndarray:
+        """Largest absolute value."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
     def merge(self, other: Extremes) -> Extremes:
         """Return the extremes of both parts together."""
         return Extremes(

@@ -52,7 +52,7 @@ def to_keras(
     Returns
     -------
     model : keras.Model
-        From shape (n, n_features) to what ``fitted`` returns: ``transform``
+        From shape (n, n_features), or that of what a scaler was fitted on, to what ``fitted`` returns: ``transform``
         in float32, ``inverse_transform`` and a regressor's ``predict`` in
         float64 (float32 on JAX without x64), a classifier's ``predict_proba``.
 
@@ -101,26 +101,27 @@ def to_keras(
                 f"inverse=True needs a scaler, but {type(fitted).__name__} ends in a network, "
                 "which has no inverse. Pass its target_scaler_, for example."
             )
-        map_ = map_of(fitted)
-        n_outputs = map_.forward(np.zeros((1, _n_features_in(fitted))), np).shape[-1]
-        return inverse_model(map_, n_outputs, dtype=dtype, name=name)
+        map_, shape = map_of(fitted), _input_shape(fitted)
+        some = map_.forward(np.zeros((1, *(length or 1 for length in shape))), np)
+        shape = tuple(n and length for n, length in zip(shape, some.shape[1:], strict=True))
+        return inverse_model(map_, shape, dtype=dtype, name=name)
     parts = network_of(fitted)
-    inputs = keras.Input((_n_features_in(fitted),), dtype=_input_dtype(parts.inputs, dtype))
+    inputs = keras.Input(_input_shape(fitted), dtype=_input_dtype(parts.inputs, dtype))
     return keras.Model(inputs, _outputs(parts, inputs), name=name)
 
 
-def _n_features_in(fitted: Any) -> int:
+def _input_shape(fitted: Any) -> tuple[int | None, ...]:
     steps = fitted.steps if isinstance(fitted, Pipeline) else [("", fitted)]
     # A pipeline asks its first step alone, which "passthrough" cannot answer.
-    counted = [step for _, step in steps if hasattr(step, "n_features_in_")]
-    return int(counted[0].n_features_in_)
+    first = next(step for _, step in steps if hasattr(step, "n_features_in_"))
+    return getattr(first, "input_shape_", (int(first.n_features_in_),))
 
 
 def inverse_model(
-    map_: Map, n_features: int, *, dtype: str | None = None, name: str | None = None
+    map_: Map, shape: tuple[int | None, ...], *, dtype: str | None = None, name: str | None = None
 ) -> Any:
-    """Return the inverse of a map as a Keras model with ``n_features`` inputs."""
-    inputs = keras.Input((n_features,), dtype=dtype or keras.config.floatx())
+    """Return the inverse of a map as a Keras model with inputs of this shape."""
+    inputs = keras.Input(shape, dtype=dtype or keras.config.floatx())
     outputs = Inverse(map_).forward(inputs, keras.ops)
     return keras.Model(inputs, keras.ops.cast(outputs, widest_float()), name=name)
 

@@ -264,7 +264,7 @@ default="standard"
 
     def _metrics(self, metrics: Any) -> list[Any]:
         return [
-            TargetUnits(metric, inverse_model(self._units_for(metric), self.n_outputs_))
+            TargetUnits(metric, inverse_model(self._units_for(metric), (self.n_outputs_,)))
             for metric in make_metrics(metrics, widest_float())
         ]
 

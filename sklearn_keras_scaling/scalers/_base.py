@@ -92,7 +92,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             If the data have infinities, text or no rows, or if weights, mask or a parameter
             do not fit. The scaler is then as before.
         """
-        if get_config()["array_api_dispatch"]:
+        if _is_left_to_sklearn(X):
             return super().fit(X, y, **_given(sample_weight=sample_weight, mask=mask))
         with self._fit_task(X, y, sample_weight), unchanged_on_error(self):
             statistics = self._learn(X, sample_weight, mask, first=True, keep=False)
@@ -131,7 +131,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             As ``fit``, and if features, axes or names are others than before. The scaler is
             then as before.
         """
-        if get_config()["array_api_dispatch"]:
+        if _is_left_to_sklearn(X):
             return super().partial_fit(X, y, **_given(sample_weight=sample_weight, mask=mask))
         with self._fit_task(X, y, sample_weight), unchanged_on_error(self):
             before = mergeable(self) if hasattr(self, "n_features_in_") else None
@@ -237,7 +237,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
 
     def _apply(self, method: str, X: Any, copy: bool | None) -> Any:
         check_is_fitted(self)
-        if sparse.issparse(X) or get_config()["array_api_dispatch"]:
+        if sparse.issparse(X) or _is_left_to_sklearn(X):
             Xt = getattr(super(), method)(X)
             if method == "transform" and getattr(self, "clip", False) and sparse.issparse(Xt):
                 np.clip(Xt.data, -1.0, 1.0, out=Xt.data)  # MaxAbsScaler before scikit-learn 1.8
@@ -371,6 +371,12 @@ def is_negligible(spread: np.ndarray, location: np.ndarray, n_roundings: Any) ->
     Both sides are in raw units, so that the unit does not matter.
     """
     return spread <= n_roundings * _EPS * np.abs(location)
+
+
+def _is_left_to_sklearn(X: Any) -> bool:
+    """Return whether ``X`` is an array of another library, and scikit-learn is to dispatch on it."""
+    is_foreign = hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray)
+    return is_foreign and bool(get_config()["array_api_dispatch"])
 
 
 def _check_dimensions(X: Any, axis: Any) -> None:

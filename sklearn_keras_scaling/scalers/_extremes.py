@@ -16,22 +16,15 @@ from ._maps import max_abs_map, min_max_map
 
 
 class _ExtremesScaler(BaseScaler):
+    @property
+    def constant_features_(self) -> np.ndarray:
+        """Where the range is no more than rounding."""
+        return _is_constant(self.statistics_).reshape(self._layout.statistics_shape)
+
     def _statistics(
         self, X: np.ndarray, layout: Layout, weight: np.ndarray | None, keep: bool
     ) -> Extremes:
         return Extremes.of(X, layout, weight)
-
-    def _set_attributes(self, statistics: Extremes, shape: tuple[int, ...]) -> None:
-        low, high = statistics.low.reshape(shape), statistics.high.reshape(shape)
-        with np.errstate(over="ignore"):
-            spread = high - low
-        largest = np.maximum(np.abs(low), np.abs(high))
-        self.constant_features_ = is_negligible(spread, largest, N_ROUNDINGS)
-        self.n_samples_seen_ = statistics.count
-        self._set_scale(low, high, spread)
-
-    def _set_scale(self, low: np.ndarray, high: np.ndarray, spread: np.ndarray) -> None:
-        raise NotImplementedError
 
 
 class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
@@ -133,11 +126,14 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
             "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
         )
 
-    def _set_scale(self, low: np.ndarray, high: np.ndarray, spread: np.ndarray) -> None:
+    def _set_attributes(self, statistics: Extremes, shape: tuple[int, ...]) -> None:
         start, end = self.feature_range
-        self.data_min_, self.data_max_, self.data_range_ = low, high, spread
-        self.scale_ = (end - start) / np.where(self.constant_features_, 1.0, spread)
-        self.min_ = start - low * self.scale_
+        constant = _is_constant(statistics).reshape(shape)
+        self.data_min_, self.data_max_ = statistics.low.reshape(shape), statistics.high.reshape(shape)
+        self.data_range_ = statistics.range.reshape(shape)
+        self.scale_ = (end - start) / np.where(constant, 1.0, self.data_range_)
+        self.min_ = start - self.data_min_ * self.scale_
+        self.n_samples_seen_ = statistics.count
 
 
 class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
@@ -218,6 +214,11 @@ class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
         low, high = min_max_axis(X, axis=0, ignore_nan=True)
         return Extremes(X.shape[0], low.astype(np.float64), high.astype(np.float64))
 
-    def _set_scale(self, low: np.ndarray, high: np.ndarray, spread: np.ndarray) -> None:
-        self.max_abs_ = np.maximum(np.abs(low), np.abs(high))
+    def _set_attributes(self, statistics: Extremes, shape: tuple[int, ...]) -> None:
+        self.max_abs_ = statistics.largest.reshape(shape)
         self.scale_ = np.where(self.max_abs_ == 0, 1.0, self.max_abs_)
+        self.n_samples_seen_ = statistics.count
+
+
+def _is_constant(extremes: Extremes) -> np.ndarray:
+    return is_negligible(extremes.range, extremes.largest, N_ROUNDINGS)

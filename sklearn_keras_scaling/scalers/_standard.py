@@ -105,6 +105,11 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
         super().__init__(copy=copy, with_mean=with_mean, with_std=with_std)
         self.axis = axis
 
+    @property
+    def constant_features_(self) -> np.ndarray:
+        """Where the standard deviation is no more than rounding."""
+        return _is_constant(self.statistics_).reshape(self._layout.statistics_shape)
+
     def _statistics(
         self, X: np.ndarray, layout: Layout, weight: np.ndarray | None, keep: bool
     ) -> Moments:
@@ -133,13 +138,16 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
                 "The squares of X overflow float64: scale it by a power of ten first, or pass "
                 "with_std=False."
             )
-        deviation = np.sqrt(variance)
-        constant = is_negligible(deviation, mean, np.minimum(count, _MAX_ROUNDINGS))
-        self.constant_features_ = constant
+        constant = _is_constant(statistics).reshape(shape)
         self.mean_ = mean if self.with_mean or self.with_std else None
         self.var_ = variance if self.with_std else None
-        self.scale_ = np.where(constant, 1.0, deviation) if self.with_std else None
+        self.scale_ = np.where(constant, 1.0, np.sqrt(variance)) if self.with_std else None
         if not statistics.is_weighted:
             count = count.astype(np.int64)
         is_same = (count == count.ravel()[:1]).all()
         self.n_samples_seen_ = count.ravel()[0] if is_same else count
+
+
+def _is_constant(moments: Moments) -> np.ndarray:
+    n_roundings = np.minimum(moments.count, _MAX_ROUNDINGS)
+    return is_negligible(np.sqrt(moments.variance), moments.mean, n_roundings)
