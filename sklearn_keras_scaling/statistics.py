@@ -187,10 +187,9 @@ class Extremes:
                 n_values = int((weights > 0).any(axis=1).sum())
                 values = np.where(weights > 0, values[:, :, 0], np.nan)[:, :, None]
             low, high = reduce_blocks(values, _extremes, np.zeros(layout.size), 2)
-            nothing = np.full((1, layout.size), np.nan)
-            low = np.fmin.reduce(np.concatenate([nothing, low]))
-            high = np.fmax.reduce(np.concatenate([nothing, high]))
-            refuse_infinite(np.stack([low, high]))
+            low, high = np.fmin.reduce(low), np.fmax.reduce(high)
+            refuse_infinite(low)
+            refuse_infinite(high)
             parts.append(cls(n_values, low, high))
         return merge_all(parts)
 
@@ -298,7 +297,7 @@ class Values:
         first = self.chunks[0][0]
         found = np.empty((len(probabilities), first.shape[1]))
 
-        def work(part: Sequence[int], _: np.ndarray) -> Iterator[int]:
+        def work(part: Sequence[int]) -> Iterator[int]:
             for j in part:
                 values, weight = self.columns(j)
                 found[:, j] = _quantiles(values, weight, np.asarray(probabilities))
@@ -430,21 +429,22 @@ def _typical(X: np.ndarray) -> np.ndarray:
 
     It is one of the values, so that a constant column deviates from it by exactly 0.
     """
-    rows = X[np.linspace(0, len(X) - 1, min(len(X), _SAMPLE), dtype=int), :, X.shape[2] // 2]
-    rows = rows.astype(np.float64)
-    rows[~np.isfinite(rows)] = np.nan
-    rows.sort(axis=0)
-    n_values = (~np.isnan(rows)).sum(axis=0)
+    rows = X[:: max(1, len(X) // _SAMPLE), :, X.shape[2] // 2].astype(np.float64)
     if not len(rows):
         return np.zeros(X.shape[1])
-    middle = np.maximum(n_values - 1, 0) // 2
+    rows.sort(axis=0)  # puts NaN last
+    if np.isfinite(rows[0]).all() and np.isfinite(rows[-1]).all():
+        return rows[(len(rows) - 1) // 2]
+    rows[~np.isfinite(rows)] = np.nan
+    rows.sort(axis=0)
+    middle = np.maximum((~np.isnan(rows)).sum(axis=0) - 1, 0) // 2
     return np.nan_to_num(np.take_along_axis(rows, middle[None], axis=0)[0])
 
 
 def _sums(X: np.ndarray, weight: np.ndarray | None, shift: np.ndarray) -> np.ndarray:
     """Return the sums of the weights, of the deviations from ``shift`` and of their squares."""
     if weight is None:
-        return reduce_blocks(X, _deviations, shift, 3).sum(axis=1)
+        return np.add.reduce(reduce_blocks(X, _deviations, shift, 3), axis=1)
     deviation = X[:, :, 0] - shift
     weight = np.where(np.isnan(deviation), 0.0, weight)
     deviation[weight == 0] = 0.0

@@ -108,7 +108,8 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
     @property
     def constant_features_(self) -> np.ndarray:
         """Where the standard deviation is no more than rounding."""
-        return _is_constant(self.statistics_).reshape(self._layout.statistics_shape)
+        moments, shape = self.statistics_, self._layout.statistics_shape
+        return _is_constant(moments.variance, moments.mean, moments.count).reshape(shape)
 
     def _statistics(
         self, X: np.ndarray, layout: Layout, weight: np.ndarray | None, keep: bool
@@ -138,7 +139,7 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
                 "The squares of X overflow float64: scale it by a power of ten first, or pass "
                 "with_std=False."
             )
-        constant = _is_constant(statistics).reshape(shape)
+        constant = _is_constant(variance, mean, count)
         self.mean_ = mean if self.with_mean or self.with_std else None
         self.var_ = variance if self.with_std else None
         self.scale_ = np.where(constant, 1.0, np.sqrt(variance)) if self.with_std else None
@@ -148,6 +149,5 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
         self.n_samples_seen_ = count.ravel()[0] if is_same else count
 
 
-def _is_constant(moments: Moments) -> np.ndarray:
-    n_roundings = np.minimum(moments.count, _MAX_ROUNDINGS)
-    return is_negligible(np.sqrt(moments.variance), moments.mean, n_roundings)
+def _is_constant(variance: np.ndarray, mean: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return is_negligible(np.sqrt(variance), mean, np.minimum(count, _MAX_ROUNDINGS))
