@@ -93,7 +93,7 @@ class Layout:
 
     def __str__(self) -> str:
         lengths = ["any" if n is None else str(n) for n in self.shape]
-        return f"shape ({', '.join(['n_samples', *lengths])})"
+        return f"({', '.join(lengths)}{',' if len(lengths) == 1 else ''})"
 
     @property
     def n_features(self) -> int:

@@ -220,7 +220,8 @@ class Values:
     Parameters
     ----------
     chunks : tuple of (ndarray of shape (n_outer, size, n_inner), ndarray or None)
-        Values in raw units, and weights of shape (n_outer, size); may be views.
+        Values in raw units, and weights of shape (n_outer, size); may be views. Or a sparse
+        matrix of shape (n, size) whose columns can be taken.
 
     Examples
     --------
@@ -253,9 +254,14 @@ class Values:
         return Values(tuple((values.copy(), weight) for values, weight in self.chunks))
 
     @property
+    def size(self) -> int:
+        """Number of columns."""
+        return int(self.chunks[0][0].shape[1])
+
+    @property
     def nbytes(self) -> int:
         """Bytes that the values take."""
-        return sum(values.nbytes for values, _ in self.chunks)
+        return sum(values.size * values.dtype.itemsize for values, _ in self.chunks)
 
     def merge(self, other: Values) -> Values:
         """Return the values of both parts together."""
@@ -263,11 +269,13 @@ class Values:
 
     def columns(self, j: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return a copy of the values of column ``j``, without NaN, and their weights."""
-        values = np.concatenate([chunk[:, j].reshape(-1) for chunk, _ in self.chunks])
-        weight = None
+        columns = [_column(chunk, j) for chunk, _ in self.chunks]
+        values, weight = np.concatenate(columns), None
         if any(each is not None for _, each in self.chunks):
-            weights = [np.ones(len(c)) if w is None else w[:, j] for c, w in self.chunks]
-            weight = np.concatenate(weights)
+            pairs = zip(columns, self.chunks, strict=True)
+            weight = np.concatenate(
+                [np.ones(len(x)) if w is None else w[:, j] for x, (_, w) in pairs]
+            )
         present = ~np.isnan(values) if weight is None else ~np.isnan(values) & (weight > 0)
         if not present.all():
             values, weight = values[present], None if weight is None else weight[present]
@@ -294,8 +302,7 @@ class Values:
         ValueError
             If there is an infinity.
         """
-        first = self.chunks[0][0]
-        found = np.empty((len(probabilities), first.shape[1]))
+        found = np.empty((len(probabilities), self.size))
 
         def work(part: Sequence[int]) -> Iterator[int]:
             for j in part:
@@ -303,7 +310,7 @@ class Values:
                 found[:, j] = _quantiles(values, weight, np.asarray(probabilities))
                 yield values.nbytes
 
-        run(work, range(first.shape[1]), first)
+        run(work, range(self.size), self.chunks[0][0])
         return found
 
     def rank_error(self, probabilities: Sequence[float]) -> float:
@@ -330,7 +337,7 @@ class Digests:
     --------
     >>> import numpy as np
     >>> X = np.arange(101.0).reshape(-1, 1)
-    >>> digests = Digests.of(X, Layout.of(X.shape, -1), max_centroids=50)
+    >>> digests = Digests.of_values(Values.of(X, Layout.of(X.shape, -1)), max_centroids=50)
     >>> bool(abs(digests.quantiles([0.25])[0, 0] - 25) < 1)
     True
     """
@@ -338,19 +345,11 @@ class Digests:
     digests: tuple[bytes, ...]
 
     @classmethod
-    def of(
-        cls,
-        X: np.ndarray,
-        layout: Layout,
-        weight: np.ndarray | None = None,
-        *,
-        max_centroids: int,
-    ) -> Digests:
-        """Return digests of the columns of ``X`` with at most ``max_centroids`` centroids."""
+    def of_values(cls, values: Values, max_centroids: int) -> Digests:
+        """Return digests of the columns, with at most ``max_centroids`` centroids each."""
         digest = import_fastdigest().TDigest
-        values = Values.of(X, layout, weight)
         found = []
-        for j in range(layout.size):
+        for j in range(values.size):
             column, weights = values.columns(j)
             new = digest(max_centroids=max_centroids)
             if len(column):
@@ -472,6 +471,11 @@ def _deviations(
 
 def _extremes(block: np.ndarray, _: np.ndarray, __: np.ndarray) -> tuple[np.ndarray, ...]:
     return np.fmin.reduce(block, axis=(0, 2)), np.fmax.reduce(block, axis=(0, 2))
+
+
+def _column(chunk: Any, j: int) -> np.ndarray:
+    column = chunk[:, [j]].toarray() if hasattr(chunk, "toarray") else chunk[:, j]
+    return column.reshape(-1)
 
 
 def _quantiles(

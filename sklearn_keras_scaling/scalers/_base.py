@@ -14,13 +14,14 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import distributed
 from .._blocks import Layout, evaluate
 from .._validation import check_value_weights, explained, unchanged_on_error
 from ..maps import Map
-from ._batches import read_batches
+from ._batches import in_batch, read_batches, split_batch
 from ._merge import merge, mergeable
 
 AXIS = {"axis": [Integral, tuple, list, None]}
@@ -166,8 +167,9 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         """
         statistics = None
         try:
-            for X, sample_weight in read_batches(batches, type(self).__name__, verbose):
-                with unchanged_on_error(self):
+            for i, batch in enumerate(read_batches(batches, type(self).__name__, verbose)):
+                with in_batch(i), unchanged_on_error(self):
+                    X, sample_weight = split_batch(batch)
                     new = self._learn(X, sample_weight, None, first=statistics is None)
                 if new is not None:
                     statistics = new if statistics is None else statistics.merge(new)
@@ -244,6 +246,11 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             return Xt
         if distributed.is_dask(X):
             self._check(distributed.prototype(X), first=False)
+            if _get_output_config("transform", self)["dense"] != "default":
+                raise ValueError(
+                    "set_output does not apply to Dask collections, which it would compute. A Dask "
+                    "data frame stays one without it: call set_output(transform='default')."
+                )
             return distributed.map_chunks(_apply_to_chunk, X, scaler=self, method=method)
         is_raw = method == "transform"
         in_place = not (self.copy if copy is None else copy)
@@ -341,8 +348,8 @@ class BaseScaler(TransformerMixin, BaseEstimator):
                 "as input. Pass the columns that fit was given, in the same order."
             )
         raise ValueError(
-            f"X has shape {X.shape}, but {name} was fitted on {layout}. Pass data with as many "
-            "axes, and with these lengths."
+            f"X has samples of shape {X.shape[1:]}, but {name} was fitted on samples of shape "
+            f"{layout}. Pass data with as many axes, and with these lengths."
         )
 
     # Telling
@@ -395,15 +402,14 @@ def _check_dimensions(X: Any, axis: Any) -> None:
 
 
 def _nothing(X: Any, name: str) -> str:
-    n_samples = np.shape(X)[0]
-    if n_samples:
+    shape = np.shape(distributed.prototype(X) if distributed.is_dask(X) else X)
+    if shape[0]:
         return (
-            f"sample_weight and mask leave nothing of the {n_samples} samples of X for {name} to "
-            "learn from: Sample weights must contain at least one non-zero number, and a mask is "
-            "True where values count."
+            f"sample_weight and mask leave nothing of X for {name} to learn from: Sample weights "
+            "must contain at least one non-zero number, and a mask is True where values count."
         )
     return (
-        f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required by "
+        f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required by "
         f"{name}. Pass at least one row; was everything filtered out?"
     )
 
@@ -413,7 +419,11 @@ def _given(**arguments: Any) -> dict[str, Any]:
 
 
 def _learn_chunk(X: Any, sample_weight: Any, mask: Any, scaler: BaseScaler) -> Any:
-    return scaler._learn(X, sample_weight, mask, first=False)
+    try:
+        return scaler._learn(X, sample_weight, mask, first=False)
+    except Exception as error:
+        error.add_note("Raised for one chunk of a Dask collection; rows are counted within it.")
+        raise
 
 
 def _apply_to_chunk(X: Any, scaler: BaseScaler, method: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,41 +14,32 @@ from .._blocks import BLOCK
 _CHUNK = 8 * BLOCK
 
 
-def read_batches(
-    batches: Iterable[Any], name: str, verbose: bool | int
-) -> Iterator[tuple[Any, Any]]:
-    """Yield the inputs and the sample weights, or None, of each batch.
+def read_batches(batches: Iterable[Any], name: str, verbose: bool | int) -> Iterable[Any]:
+    """Return an iterator over what ``fit_batches`` of the class ``name`` was given.
 
     Parameters
     ----------
     batches : iterable
-        As ``fit_batches`` takes it.
+        Of batches, or one array, to be read in chunks.
     name : str
-        Of the scaler, for the progress bar and for errors.
+        Of the class, for the progress bar and for errors.
     verbose : bool or int
         Whether to show a progress bar.
 
     Raises
     ------
-    TypeError, ValueError
-        If ``batches`` cannot be iterated, or a tuple has other than one to three parts.
+    TypeError
+        If ``batches`` cannot be iterated.
     """
-    for i, batch in enumerate(_with_progress(_iterate(batches, name), batches, name, verbose)):
-        try:
-            yield _split(batch)
-        except Exception as error:
-            error.add_note(f"Raised by batch {i} of {name}.fit_batches, counted from 0.")
-            raise
-
-
-def _iterate(batches: Iterable[Any], name: str) -> Iterator[Any]:
     if isinstance(batches, np.ndarray):
-        step = max(1, _CHUNK * len(batches) // max(1, batches.size))
-        return (batches[start : start + step] for start in range(0, len(batches), step))
+        starts = range(0, len(batches), max(1, _CHUNK * len(batches) // max(1, batches.size)))
+        chunks = (batches[start : start + starts.step] for start in starts)
+        return _with_progress(chunks, len(starts), name, verbose)
+    total = len(batches) if hasattr(batches, "__len__") else None
     if hasattr(batches, "__iter__"):
-        return iter(batches)
-    if hasattr(batches, "__len__") and hasattr(batches, "__getitem__"):  # a PyDataset
-        return (batches[i] for i in range(len(batches)))
+        return _with_progress(batches, total, name, verbose)
+    if total is not None and hasattr(batches, "__getitem__"):  # a PyDataset
+        return _with_progress((batches[i] for i in range(total)), total, name, verbose)
     raise TypeError(
         f"{name}.fit_batches takes an iterable of arrays, or of tuples (X, y) or (X, y, "
         f"sample_weight), got {type(batches).__name__}."
@@ -55,17 +47,33 @@ def _iterate(batches: Iterable[Any], name: str) -> Iterator[Any]:
 
 
 def _with_progress(
-    iterator: Iterator[Any], batches: Any, name: str, verbose: bool | int
+    batches: Iterable[Any], total: int | None, name: str, verbose: bool | int
 ) -> Iterable[Any]:
     if not verbose:
-        return iterator
+        return batches
     from rich.progress import track  # costs a tenth of a second
 
-    is_counted = hasattr(batches, "__len__") and not isinstance(batches, np.ndarray)
-    return track(iterator, f"Fitting {name}", total=len(batches) if is_counted else None)
+    return track(batches, f"Fitting {name}", total=total)
 
 
-def _split(batch: Any) -> tuple[Any, Any]:
+@contextmanager
+def in_batch(number: int) -> Iterator[None]:
+    """Add to an error which batch it is about."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Raised for batch {number}, counted from 0.")
+        raise
+
+
+def split_batch(batch: Any) -> tuple[Any, Any]:
+    """Return the inputs and the sample weights, or None, of a batch.
+
+    Raises
+    ------
+    ValueError
+        If a tuple has other than one to three parts.
+    """
     is_list_of_arrays = isinstance(batch, list) and all(hasattr(part, "shape") for part in batch)
     if not (isinstance(batch, tuple) or (is_list_of_arrays and batch)):
         return _as_array(batch), None

@@ -47,10 +47,10 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         per step and feature, None for one over all values. Never 0, the samples.
     sketch_size : int or None, default=None
         None computes exact quantiles. To go on from and to merge, ``partial_fit`` and
-        ``fit_batches`` keep a copy of all values, in memory and in pickles, and ``fit`` does
-        so up to 1 MB. A number, say 1000, keeps a t-digest of so many centroids for each
-        column instead: bounded memory, and mergeable whatever the number of values;
-        ``rank_error_`` says how exact. It needs ``pip install
+        ``fit_batches`` then keep a copy of all values, in memory and in pickles; ``fit`` keeps
+        up to 1 MB of them, and never in pickles. A number, say 1000, keeps a t-digest of so
+        many centroids for each column instead: bounded memory, mergeable whatever the number
+        of values; ``rank_error_`` says how exact. It needs ``pip install
         'sklearn_keras_scaling[sketch]'``.
 
     Attributes
@@ -64,7 +64,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         of the larger one. It counts as 1, forward and backward.
     statistics_ : Values, Digests or None
         What ``partial_fit`` goes on from and ``merge`` merges; None after an exact ``fit`` of
-        more than 1 MB.
+        more than 1 MB, and in its pickles.
     input_shape_ : tuple of int or None
         Shape without the samples; None where lengths may vary.
     n_features_in_, feature_names_in_ : int, ndarray of str
@@ -118,9 +118,15 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         self.axis = axis
         self.sketch_size = sketch_size
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What fit keeps in passing are raw data, which nobody asked for to be written.
+        state = super().__getstate__()
+        return {**state, "statistics_": None} if getattr(self, "_in_passing", False) else state
+
     def _kept(self, statistics: Values | Digests) -> Values | Digests | None:
         if isinstance(statistics, Digests):
             return statistics
+        self._in_passing = True
         return statistics.copy() if statistics.nbytes <= _MOST_KEPT else None
 
     def _check_parameters(self) -> None:
@@ -131,9 +137,9 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
     def _statistics(
         self, X: np.ndarray, layout: Layout, weight: np.ndarray | None, keep: bool
     ) -> Values | Digests:
-        if self.sketch_size is not None:
-            return Digests.of(X, layout, weight, max_centroids=self.sketch_size)
         values = Values.of(X, layout, weight)
+        if self.sketch_size is not None:
+            return Digests.of_values(values, self.sketch_size)
         return values.copy() if keep else values
 
     def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Values | Digests:
@@ -142,7 +148,11 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
                 "Cannot center sparse matrices: use `with_centering=False` instead. See docstring "
                 "for motivation and alternatives."
             )
-        return self._statistics(X.toarray(), self._layout, weight, keep=True)
+        weights = None if weight is None else np.broadcast_to(weight[:, None], X.shape)
+        values = Values(((X.tocsc(), weights),))
+        if self.sketch_size is not None:
+            return Digests.of_values(values, self.sketch_size)
+        return values
 
     def _set_attributes(self, statistics: Values | Digests, shape: tuple[int, ...]) -> None:
         low_percent, high_percent = self.quantile_range
@@ -158,3 +168,4 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         self.center_ = center if self.with_centering else None
         self.scale_ = scale if self.with_scaling else None
         self.rank_error_ = statistics.rank_error(asked)
+        self._in_passing = False
