@@ -152,7 +152,8 @@ def reduce_blocks(
     if 0 < X.size <= BLOCK:  # nothing to cut: the small data of many short fits
         X = np.asfortranarray(X)  # whole columns are quicker to reduce than many short rows
         with np.errstate(all="ignore"):
-            return np.array(kernel(X, columns, np.empty_like(X, dtype=np.float64)))[:, None]
+            found = kernel(X, columns, np.empty_like(X, dtype=np.float64))
+        return np.array(found, dtype=np.float64)[:, None]
     size = X.shape[1]
     repeats = max(1, _WIDE // max(size, 1)) if X.shape[2] == 1 and X.flags.c_contiguous else 1
     n_wide = len(X) // repeats

@@ -105,13 +105,13 @@ class Moments:
     def _of_part(cls, X: np.ndarray, weight: np.ndarray | None) -> Moments:
         shift = _typical(X)
         count, total, squares = _sums(X, weight, shift)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             far = total**2 * (1 + _FAR**-2) > squares * count
-        if far.any():
-            shift = np.where(far, shift + _ratio(total, count), shift)
-            count, total, squares = _sums(X, weight, shift)
-        residual = _ratio(total, count)
-        return cls(count, shift, residual, squares - total * residual, weight is not None)
+            if far.any():
+                shift = np.where(far, shift + _ratio(total, count), shift)
+                count, total, squares = _sums(X, weight, shift)
+            residual = _ratio(total, count)
+            return cls(count, shift, residual, squares - total * residual, weight is not None)
 
     @property
     def mean(self) -> np.ndarray:
@@ -246,8 +246,21 @@ class Values:
             Which axes keep their own statistics.
         weight : ndarray, default=None
             Non-negative, with the first axes of ``X``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has an infinity.
         """
-        return cls(tuple(_parts(X, layout, weight)))
+        chunks = tuple(_parts(X, layout, weight))
+        for values, weights in chunks:
+            step = max(1, BLOCK // max(1, values[:1].size))
+            for rows in (slice(start, start + step) for start in range(0, len(values), step)):
+                part = values[rows]
+                if weights is not None:
+                    part = np.where(weights[rows, :, None] > 0, part, 0)
+                refuse_infinite(part)
+        return cls(chunks)
 
     def copy(self) -> Values:
         """Return the same values in memory of their own."""
@@ -279,7 +292,6 @@ class Values:
         present = ~np.isnan(values) if weight is None else ~np.isnan(values) & (weight > 0)
         if not present.all():
             values, weight = values[present], None if weight is None else weight[present]
-        refuse_infinite(values)
         return values, weight
 
     def quantiles(self, probabilities: Sequence[float]) -> np.ndarray:
@@ -296,11 +308,6 @@ class Values:
         -------
         quantiles : ndarray of shape (n_probabilities, size), float64
             In raw units; NaN where there is no value.
-
-        Raises
-        ------
-        ValueError
-            If there is an infinity.
         """
         found = np.empty((len(probabilities), self.size))
 
@@ -484,26 +491,40 @@ def _quantiles(
     """Return quantiles of values of one axis, which it reorders."""
     if not len(values):
         return np.full(len(probabilities), np.nan)
-    if weight is None:
-        position = (len(values) - 1) * probabilities
-        below = np.floor(position).astype(int)
-        above = np.minimum(below + 1, len(values) - 1)
-        values.partition(np.unique([below, above]))
-    else:
-        order = np.argsort(values)
-        values, weight = values[order], weight[order]
-        if (weight % 1).any():
-            weight = weight * (len(weight) / weight.sum())
-        ends = np.cumsum(weight)
-        position = (ends[-1] - 1) * probabilities
-        below, above = (
-            np.searchsorted(ends, np.floor(position) + step, side="right").clip(0, len(values) - 1)
-            for step in (0, 1)
-        )
+    if weight is not None:
+        return _weighted_quantiles(values, weight, probabilities)
+    position = (len(values) - 1) * probabilities
+    below = np.floor(position).astype(int)
+    above = np.minimum(below + 1, len(values) - 1)
+    values.partition(np.unique([below, above]))
     low, high = values[below].astype(np.float64), values[above].astype(np.float64)
-    share = position % 1
+    share = position - below
     # From the nearer end, as numpy.quantile does: equal ends then give that number itself.
     return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
+
+
+def _weighted_quantiles(
+    values: np.ndarray, weight: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Return means of the ordered values over a window of weight 1, at each quantile's rank.
+
+    With whole weights the window meets two neighbours at most, and the mean is what
+    interpolation gives between them when each value is repeated.
+    """
+    order = np.argsort(values)
+    values, weight = values[order].astype(np.float64), weight[order]
+    if (weight % 1).any():
+        weight = weight * (len(weight) / weight.sum())
+    ends = np.cumsum(weight)
+    starts = ends - weight
+    found = []
+    for start in (ends[-1] - 1) * probabilities:
+        first, last = np.searchsorted(ends, start, "right"), np.searchsorted(starts, start + 1)
+        window = slice(min(first, len(values) - 1), max(last, first + 1))
+        shares = np.minimum(ends[window], start + 1) - np.maximum(starts[window], start)
+        deviations = values[window] - values[window][0]
+        found.append(values[window][0] + (shares * deviations).sum() / shares.sum())
+    return np.array(found)
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
