@@ -134,7 +134,7 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
     def _set_attributes(self, statistics: Moments, shape: tuple[int, ...]) -> None:
         mean, variance = statistics.mean.reshape(shape), statistics.variance.reshape(shape)
         count = statistics.count.reshape(shape)
-        if self.with_std and np.isinf(variance).any():
+        if self.with_std and (~np.isfinite(variance) & (count > 0)).any():
             raise ValueError(
                 "The squares of X overflow float64: scale it by a power of ten first, or pass "
                 "with_std=False."
