@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def in_memory() -> list[list[str]]:
     rows = []
     for dtype in ("float32", "float64"):
         X = normal(LARGE, dtype)
-        contestants = {**fits("StandardScaler", X), "np.add.reduce": lambda: np.add.reduce(X)}
+        contestants = fits("StandardScaler", X) | {"np.add.reduce": partial(np.add.reduce, X)}
         if dtype == "float32":
             contestants |= peers(X)
         rows += table(f"`StandardScaler.fit`, 1M x 50 {dtype}", seconds(contestants, 9))
@@ -127,7 +128,12 @@ def mapped(folder: Path) -> list[list[str]]:
 def table(case: str, times: dict[str, float]) -> list[list[str]]:
     """Return the rows of one case: time and ratio to ours."""
     return [
-        [case, name, f"{1e3 * value:.3g} ms", "" if name == "ours" else f"{value / times['ours']:.2f}"]
+        [
+            case,
+            name,
+            f"{1e3 * value:.3g} ms",
+            "" if name == "ours" else f"{value / times['ours']:.2f}",
+        ]
         for name, value in times.items()
     ]
 
@@ -158,7 +164,10 @@ def peaks(folder: Path) -> list[list[str]]:
     in_memory_path = folder / "in_memory.npy"
     np.save(in_memory_path, normal(LARGE, "float32"))
     cases = {
-        "1M x 50 float32, 200 MB in memory": (in_memory_path, [*LIBRARIES, "Normalization.adapt", "Dask-ML"]),
+        "1M x 50 float32, 200 MB in memory": (
+            in_memory_path,
+            [*LIBRARIES, "Normalization.adapt", "Dask-ML"],
+        ),
         "20M x 10 float32, 800 MB memory-mapped": (folder / "X.npy", list(LIBRARIES)),
     }
     rows = []

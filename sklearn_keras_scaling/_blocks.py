@@ -127,9 +127,7 @@ class Layout:
         return X.reshape(prod(X.shape[:first]), self.size, prod(X.shape[last + 1 :]))
 
 
-def reduce_blocks(
-    X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int
-) -> np.ndarray:
+def reduce_blocks(X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int) -> np.ndarray:
     """Return the numbers that ``kernel`` makes of each column of each block of ``X``.
 
     Parameters
@@ -152,8 +150,8 @@ def reduce_blocks(
     if 0 < X.size <= BLOCK:  # nothing to cut: the small data of many short fits
         X = np.asfortranarray(X)  # whole columns are quicker to reduce than many short rows
         with np.errstate(all="ignore"):
-            found = kernel(X, columns, np.empty_like(X, dtype=np.float64))
-        return np.array(found, dtype=np.float64)[:, None]
+            whole = kernel(X, columns, np.empty_like(X, dtype=np.float64))
+        return np.array(whole, dtype=np.float64)[:, None]
     size = X.shape[1]
     repeats = max(1, _WIDE // max(size, 1)) if X.shape[2] == 1 and X.flags.c_contiguous else 1
     n_wide = len(X) // repeats
@@ -298,8 +296,8 @@ def _like(block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Return float64 memory of the block's shape and order, in ``scratch`` where it fits."""
     if block.size > scratch.size:
         return np.empty_like(block, dtype=np.float64, subok=False)
-    order = "F" if block.ndim > 1 and block.strides[0] < block.strides[1] else "C"
-    return scratch[: block.size].reshape(block.shape, order=order)
+    is_fortran = block.ndim > 1 and block.strides[0] < block.strides[1]
+    return scratch[: block.size].reshape(block.shape, order="F" if is_fortran else "C")
 
 
 def run(
@@ -343,7 +341,7 @@ def _limit() -> int:
 
 
 def _pages(X: np.ndarray) -> mmap.mmap | None:
-    """Return the map of a file that ``X`` reads from, if its pages can be given back and read again.
+    """Return the map of a file that ``X`` reads from, if its pages can be given back.
 
     Otherwise a file that is read once would count as this process's memory, whole.
     """

@@ -234,8 +234,8 @@ def _where(data: Any, is_bad: Callable[[Any], bool]) -> str:
         return ""
     if np.ndim(data) > 2:
         places = zip(np.ndindex(np.shape(data)), np.ravel(data).tolist(), strict=True)
-        first = next((index for index, value in places if is_bad(value)), "")
-        return first and f" at index {first}"
+        bad_index = next((index for index, value in places if is_bad(value)), None)
+        return "" if bad_index is None else f" at index {bad_index}"
     columns = data.items() if named else enumerate(np.atleast_2d(np.asarray(data).T))
     for label, column in columns:
         values = np.asarray(column)

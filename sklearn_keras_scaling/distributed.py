@@ -65,12 +65,12 @@ def merge_chunks(
     ValueError
         If weights or mask do not have as many chunks as ``X``, or cannot be cut so.
     """
-    import dask
+    from dask.delayed import delayed
 
     parts = _chunks(X)
     others = [_cut_like(X, each, len(parts)) for each in (sample_weight, mask)]
-    learning = dask.delayed(partial(learn, **arguments), pure=False)
-    merging = dask.delayed(_merge, pure=False)
+    learning = delayed(partial(learn, **arguments), pure=False)
+    merging = delayed(_merge, pure=False)
     found = [learning(*chunks) for chunks in zip(parts, *others, strict=True)]
     while len(found) > 1:
         found = [merging(found[i : i + _BRANCHES]) for i in range(0, len(found), _BRANCHES)]

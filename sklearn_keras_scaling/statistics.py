@@ -425,7 +425,9 @@ def _parts(
         weights = None
         if weight is not None:
             ones = (1,) * (X.ndim - weight.ndim)
-            chosen = weight[start : start + step].reshape(*weight[start : start + step].shape, *ones)
+            chosen = weight[start : start + step].reshape(
+                *weight[start : start + step].shape, *ones
+            )
             weights = layout.rows(np.broadcast_to(chosen, part.shape))
         yield layout.rows(part)[:, :, None], weights
 

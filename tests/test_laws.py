@@ -90,3 +90,78 @@ def test_scaling_depends_neither_on_the_unit_nor_on_the_offset(offset, seed):
     moved = sks.StandardScaler().fit_transform(x + offset)
     bound = 8 * EPS * (abs(offset) + 10) / x.std()
     np.testing.assert_allclose(moved, here, atol=bound)
+
+
+kinds = st.sampled_from(["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])
+seeds = st.integers(0, 2**32 - 1)
+few_rows = st.integers(1, 40)
+
+
+def drawn(seed, n_rows, offset, spread):
+    """Three columns: one normal, one of few values, one constant."""
+    rng = np.random.default_rng(seed)
+    columns = rng.normal(size=n_rows), rng.integers(0, 3, size=n_rows), np.ones(n_rows)
+    return offset + spread * np.column_stack(columns)
+
+
+def assert_same_scaler(found, expected, X):
+    # What separates the scales is 1e-12; the location is rounded to a float64 once.
+    np.testing.assert_allclose(found.scale_, expected.scale_, rtol=1e-12)
+    bound = 1e-12 + 4 * EPS * np.abs(X).max() / expected.scale_.min()
+    if hasattr(expected, "data_range_"):  # there scale_ multiplies
+        bound = 1e-12 + 4 * EPS * np.abs(X).max() * expected.scale_.max()
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), atol=bound)
+
+
+@given(kinds, seeds, few_rows, offsets, spreads, st.lists(st.integers(0, 40), max_size=5))
+def test_merge_and_stream_under_any_chunking_equal_one_fit(name, seed, n, offset, spread, cuts):
+    X = drawn(seed, n, offset, spread)
+    parts = [part for part in np.split(X, sorted(cut for cut in cuts if cut <= n)) if len(part)]
+    whole = getattr(sks, name)().fit(X)
+    assert_same_scaler(sks.merge([getattr(sks, name)().fit(part) for part in parts]), whole, X)
+    assert_same_scaler(getattr(sks, name)().fit_batches(parts), whole, X)
+    going_on = getattr(sks, name)()
+    for part in parts:
+        going_on.partial_fit(part)
+    assert_same_scaler(going_on, whole, X)
+
+
+@given(kinds, seeds, few_rows, offsets, spreads)
+def test_the_order_of_rows_does_not_matter(name, seed, n, offset, spread):
+    X = drawn(seed, n, offset, spread)
+    shuffled = np.random.default_rng(seed).permutation(X)
+    assert_same_scaler(getattr(sks, name)().fit(shuffled), getattr(sks, name)().fit(X), X)
+
+
+@given(kinds, seeds, few_rows, offsets, spreads)
+def test_whole_weights_equal_repetition(name, seed, n, offset, spread):
+    X = drawn(seed, n, offset, spread)
+    weight = np.random.default_rng(seed).integers(0, 4, size=n)
+    weight[0] += 1
+    repeated = np.repeat(X, weight, axis=0)
+    weighted = getattr(sks, name)().fit(X, sample_weight=weight)
+    assert_same_scaler(weighted, getattr(sks, name)().fit(repeated), repeated)
+
+
+@given(kinds, seeds, few_rows, st.integers(1, 6), offsets, spreads)
+def test_any_rank_equals_reshaped_rows(name, seed, n, steps, offset, spread):
+    rows = drawn(seed, n * steps, offset, spread)
+    flat = getattr(sks, name)().fit(rows)
+    windows = rows.reshape(n, steps, 3)
+    last = getattr(sks, name)().fit(windows)
+    first = getattr(sks, name)(axis=1).fit(windows.transpose(0, 2, 1))
+    for scaler in (last, first):
+        np.testing.assert_allclose(scaler.scale_, flat.scale_, rtol=1e-12)
+    back = first.inverse_transform(last.transform(windows).transpose(0, 2, 1))
+    np.testing.assert_allclose(back.transpose(0, 2, 1), windows, atol=8 * EPS * np.abs(rows).max())
+
+
+@given(kinds, seeds, few_rows, st.integers(-66, 66))
+def test_the_unit_of_the_data_does_not_matter(name, seed, n, exponent):
+    X = drawn(seed, n, 5.0, 1.0)
+    here, there = getattr(sks, name)().fit(X), getattr(sks, name)().fit(X * 2.0**exponent)
+    np.testing.assert_array_equal(here.constant_features_, there.constant_features_)
+    varying = ~here.constant_features_
+    np.testing.assert_array_equal(
+        there.transform(X * 2.0**exponent)[:, varying], here.transform(X)[:, varying]
+    )

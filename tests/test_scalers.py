@@ -282,7 +282,8 @@ def test_per_channel_statistics_are_those_of_pytorch(name):
     last = getattr(sks, name)(axis=-1).fit(images.transpose(0, 2, 3, 1))
     np.testing.assert_allclose(first.scale_, last.scale_, rtol=4 * EPS)
     np.testing.assert_allclose(
-        first.transform(images), last.transform(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+        first.transform(images),
+        last.transform(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
         atol=1e-14,
     )
     if name == "StandardScaler":
@@ -361,8 +362,10 @@ def test_nullable_pandas_and_polars_frames(name, X):
         scaler = getattr(sks, name)().fit(frame)
         np.testing.assert_allclose(scaler.scale_, expected.scale_, rtol=1e-14)
         assert list(scaler.feature_names_in_) == list("abcd")
-    scaled = getattr(sks, name)().set_output(transform="polars").fit_transform(
-        pl.DataFrame(X, schema=list("abcd"))
+    scaled = (
+        getattr(sks, name)()
+        .set_output(transform="polars")
+        .fit_transform(pl.DataFrame(X, schema=list("abcd")))
     )
     assert scaled.columns == list("abcd")
 
@@ -375,13 +378,18 @@ def test_a_pickle_of_a_fitted_robust_scaler_holds_no_training_data(X):
     with pytest.raises(ValueError, match="keeps nothing to go on from or to merge"):
         again.partial_fit(X)
     scaler.partial_fit(X)  # in this process it goes on, and is then asked to keep all
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(scaler)).partial_fit(X).center_,
-                                  sks.RobustScaler().fit(np.tile(X, (3, 1))).center_)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(scaler)).partial_fit(X).center_,
+        sks.RobustScaler().fit(np.tile(X, (3, 1))).center_,
+    )
 
 
 BAD = {
-    "infinity": ({"X": [[1.0, 2.0], [np.inf, 3.0]]}, r"Input X contains infinity[^$]*row 1, "
-                 "column 0"),
+    "infinity": (
+        {"X": [[1.0, 2.0], [np.inf, 3.0]]},
+        r"Input X contains infinity[^$]*row 1, "
+        "column 0",
+    ),
     "infinity in images": ({"X": np.full((2, 3, 4), np.inf)}, r"infinity[^$]*index \(0, 0, 0\)"),
     "text": ({"X": [["a", "b"]]}, "X has text in row 0, column 0"),
     "no rows": ({"X": np.zeros((0, 2))}, r"Found array with 0 sample\(s\) \(shape=\(0, 2\)\)"),
@@ -390,20 +398,32 @@ BAD = {
     "one axis": ({"X": np.zeros(3)}, r"Expected 2D array, got 1D array[^$]*axis=None"),
     "no axis": ({"X": 3.0}, "Expected 2D array, got scalar array"),
     "complex": ({"X": np.array([[1j]])}, "Complex data not supported"),
-    "negative weight": ({"sample_weight": [1, -1, 1]}, "sample_weight has negative values, the "
-                        r"least -1\.0"),
+    "negative weight": (
+        {"sample_weight": [1, -1, 1]},
+        "sample_weight has negative values, the "
+        r"least -1\.0",
+    ),
     "NaN weight": ({"sample_weight": [1, np.nan, 1]}, "sample_weight contains NaN"),
-    "weights of another length": ({"sample_weight": [1, 1]}, r"must have shape \(3,\), one a row, "
-                                  r"got \(2,\)"),
+    "weights of another length": (
+        {"sample_weight": [1, 1]},
+        r"must have shape \(3,\), one a row, "
+        r"got \(2,\)",
+    ),
     "weights all 0": ({"sample_weight": [0, 0, 0]}, "at least one non-zero number"),
     "mask of numbers": ({"mask": [1, 0, 1]}, "mask must be boolean, .* got dtype int64"),
-    "mask of another shape": ({"mask": np.ones((3, 5), bool)}, r"first axes of X, which has shape "
-                              r"\(3, 2\), got \(3, 5\)"),
+    "mask of another shape": (
+        {"mask": np.ones((3, 5), bool)},
+        r"first axes of X, which has shape "
+        r"\(3, 2\), got \(3, 5\)",
+    ),
     "mask without True": ({"mask": np.zeros(3, bool)}, "leave nothing of X"),
     "axis": ({"axis": 5}, r"axis=5 and X of shape \(3, 2\)"),
     "samples kept": ({"axis": 0}, "axis 0 holds the samples"),
     "kind of axis": ({"axis": "channels"}, "The 'axis' parameter of"),
-    "sparse with axis": ({"X": sparse.csr_array(np.eye(3)), "axis": None}, "axis=None. Use axis=-1"),
+    "sparse with axis": (
+        {"X": sparse.csr_array(np.eye(3)), "axis": None},
+        "axis=None. Use axis=-1",
+    ),
 }
 
 
@@ -453,7 +473,9 @@ def test_large_arrays_are_scaled_block_by_block_as_small_ones_are(name, shape, d
 
 def test_an_overflow_of_squares_is_explained():
     X = [[1e200], [-1e200]]
-    with pytest.raises(ValueError, match="squares of X overflow float64: .* or pass with_std=False"):
+    with pytest.raises(
+        ValueError, match=r"squares of X overflow float64: .* or pass with_std=False"
+    ):
         sks.StandardScaler().fit(X)
     assert sks.StandardScaler(with_std=False).fit(X).mean_ == 0
     np.testing.assert_array_equal(sks.RobustScaler().fit_transform(X), [[1.0], [-1.0]])

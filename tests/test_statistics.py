@@ -155,7 +155,9 @@ def test_fractional_weights_count_by_their_proportions():
     layout = Layout.of(X.shape, -1)
     asked = [0.25, 0.5, 0.75]
     found = Values.of(X, layout, weight / weight.sum()).quantiles(asked)
-    np.testing.assert_allclose(found, Values.of(X, layout, weight * 100).quantiles(asked), rtol=1e-9)
+    np.testing.assert_allclose(
+        found, Values.of(X, layout, weight * 100).quantiles(asked), rtol=1e-9
+    )
     equal = Values.of(X, layout, np.full(200, 0.3)).quantiles(asked)
     np.testing.assert_allclose(equal, np.quantile(X, asked, axis=0), rtol=1e-9)
 

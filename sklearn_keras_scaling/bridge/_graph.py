@@ -52,9 +52,10 @@ def to_keras(
     Returns
     -------
     model : keras.Model
-        From shape (n, n_features), or that of what a scaler was fitted on, to what ``fitted`` returns: ``transform``
-        in float32, ``inverse_transform`` and a regressor's ``predict`` in
-        float64 (float32 on JAX without x64), a classifier's ``predict_proba``.
+        From shape (n, n_features), or that of what a scaler was fitted on, to what
+        ``fitted`` returns: ``transform`` in float32, ``inverse_transform`` and a
+        regressor's ``predict`` in float64 (float32 on JAX without x64), a
+        classifier's ``predict_proba``.
 
     Raises
     ------

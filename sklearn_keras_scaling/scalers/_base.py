@@ -283,8 +283,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
                 if sparse.issparse(values):
                     return self._sparse_statistics(values, weight)
                 return self._statistics(values, self._layout, weight, keep)
-        vars(self).clear()
-        vars(self).update(before)
+        self.__dict__ = before
         return None
 
     def _check(self, X: Any, *, first: bool) -> Any:
@@ -381,7 +380,7 @@ def is_negligible(spread: np.ndarray, location: np.ndarray, n_roundings: Any) ->
 
 
 def _is_left_to_sklearn(X: Any) -> bool:
-    """Return whether ``X`` is an array of another library, and scikit-learn is to dispatch on it."""
+    """Return whether ``X`` is another library's array that scikit-learn is to dispatch on."""
     is_foreign = hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray)
     return is_foreign and bool(get_config()["array_api_dispatch"])
 

@@ -14,7 +14,7 @@ from .._blocks import BLOCK
 _CHUNK = 8 * BLOCK
 
 
-def read_batches(batches: Iterable[Any], name: str, verbose: bool | int) -> Iterable[Any]:
+def read_batches(batches: Any, name: str, verbose: bool | int) -> Iterable[Any]:
     """Return an iterator over what ``fit_batches`` of the class ``name`` was given.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import preprocessing
@@ -97,7 +97,7 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
     (3,)
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **preprocessing.MinMaxScaler._parameter_constraints,
         **AXIS,
     }
@@ -129,7 +129,10 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
     def _set_attributes(self, statistics: Extremes, shape: tuple[int, ...]) -> None:
         start, end = self.feature_range
         constant = _is_constant(statistics).reshape(shape)
-        self.data_min_, self.data_max_ = statistics.low.reshape(shape), statistics.high.reshape(shape)
+        self.data_min_, self.data_max_ = (
+            statistics.low.reshape(shape),
+            statistics.high.reshape(shape),
+        )
         self.data_range_ = statistics.range.reshape(shape)
         self.scale_ = (end - start) / np.where(constant, 1.0, self.data_range_)
         self.min_ = start - self.data_min_ * self.scale_
@@ -190,7 +193,7 @@ class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
            [ 0.5]])
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "copy": ["boolean"],
         "clip": ["boolean"],
         **AXIS,

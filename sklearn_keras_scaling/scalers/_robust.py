@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -15,7 +15,6 @@ from .._blocks import Layout
 from ..statistics import Digests, Values
 from ._base import AXIS, N_ROUNDINGS, BaseScaler, is_negligible
 from ._maps import robust_map
-
 
 #: Bytes of values that an exact ``fit`` keeps, and puts into pickles, so that it can go on.
 _MOST_KEPT = 1 << 20
@@ -90,7 +89,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
            [0.5]])
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **preprocessing.RobustScaler._parameter_constraints,
         **AXIS,
         "sketch_size": [Interval(Integral, 2, None, closed="left"), None],

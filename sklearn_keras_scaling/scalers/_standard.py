@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import preprocessing
@@ -88,7 +88,7 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
     236
     """
 
-    _parameter_constraints: dict[str, Any] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **preprocessing.StandardScaler._parameter_constraints,
         **AXIS,
     }
