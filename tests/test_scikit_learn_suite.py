@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,19 @@ FUNCTIONS = (
 
 
 @pytest.mark.parametrize(
-    ("module", "dispatch"), [("test_data", "0"), ("test_data", "1"), ("test_common", "0")]
+    ("module", "dispatches"), [("test_data", False), ("test_data", True), ("test_common", False)]
 )
-def test_what_scikit_learn_asks_of_its_scalers_ours_do(module, dispatch, tmp_path):
+def test_what_scikit_learn_asks_of_its_scalers_ours_do(module, dispatches, tmp_path):
+    if dispatches and find_spec("sklearn.callback") is None:  # before scikit-learn 1.9
+        pytest.skip("array-api-strict keeps up with the newest scikit-learn alone")
     command = [
-        *(sys.executable, "-m", "pytest", "--pyargs"),
-        f"sklearn.preprocessing.tests.{module}",
+        *(sys.executable, "-m", "pytest", "--pyargs", f"sklearn.preprocessing.tests.{module}"),
         *("-p", "tests.swap_scalers", "-p", "no:cacheprovider", "-q", "-c", os.devnull),
         *("--rootdir", str(tmp_path), "-k", f"not ({FUNCTIONS})"),
     ]
-    environment = {**os.environ, "SCIPY_ARRAY_API": dispatch}
-    environment.pop("PYTEST_ADDOPTS", None)
+    environment = {k: v for k, v in os.environ.items() if k != "SCIPY_ARRAY_API"}
+    if dispatches:
+        environment["SCIPY_ARRAY_API"] = "1"
     root = Path(__file__).parents[1]
     done = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, check=False

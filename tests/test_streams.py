@@ -281,7 +281,7 @@ def test_batches_of_sequences_may_differ_in_length(name):
 
 @pytest.mark.parametrize("name", ["StandardScaler", "MaxAbsScaler", "RobustScaler"])
 def test_sparse_chunks_merge_as_dense_ones_do(name):
-    S = sparse.random_array((400, 5), density=0.6, rng=np.random.default_rng(0), format="csr")
+    S = sparse.random(400, 5, density=0.6, random_state=0, format="csr")
     centred = {"StandardScaler": "with_mean", "RobustScaler": "with_centering"}
     parameters = {centred[name]: False} if name in centred else {}
     scaler = getattr(sks, name)(**parameters)
