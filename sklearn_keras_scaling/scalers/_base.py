@@ -274,6 +274,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         if distributed.is_dask(X):
             self._check(distributed.prototype(X), first=first)
             learner = copy.copy(self)
+            learner.statistics_ = None  # which no worker needs
             return distributed.merge_chunks(_learn_chunk, X, sample_weight, mask, scaler=learner)
         before = dict(vars(self))
         values = self._check(X, first=first)
