@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,10 @@ class Layout:
             If an axis does not exist, stands twice or is the first.
         """
         ndim = len(shape)
-        named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        kept = tuple(sorted(each + ndim if each < 0 else each for each in named))
+        named = () if axis is None else np.atleast_1d(np.asarray(axis, dtype=object)).tolist()
+        if not all(isinstance(each, Integral) for each in named):
+            raise ValueError(f"axis must be an int, a tuple of int or None, got {axis!r}.")
+        kept = tuple(sorted(int(each) + (ndim if each < 0 else 0) for each in named))
         said = f"axis={axis!r} and X of shape {shape}: axis names the axes that keep their own"
         if len(set(kept)) < len(kept):
             raise ValueError(f"{said} statistics, each once.")

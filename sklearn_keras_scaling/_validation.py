@@ -160,6 +160,11 @@ def check_value_weights(X: Any, sample_weight: Any, mask: Any) -> np.ndarray | N
             f"mask must be boolean, True where values count, got dtype {mask.dtype}. Write "
             "mask.astype(bool) if it holds 0 and 1."
         )
+    if sparse.issparse(X) and mask.ndim > 1:
+        raise ValueError(
+            f"A sparse matrix takes a mask of its rows alone, of shape ({X.shape[0]},), got "
+            f"{mask.shape}. Mark missing values with NaN."
+        )
     if mask.ndim == 0 or mask.shape != X.shape[: mask.ndim]:
         raise ValueError(
             f"mask must have the first axes of X, which has shape {X.shape}, got {mask.shape}. A "
@@ -233,18 +238,26 @@ def _where(data: Any, is_bad: Callable[[Any], bool]) -> str:
     if sparse.issparse(data):
         return ""
     if np.ndim(data) > 2:
-        places = zip(np.ndindex(np.shape(data)), np.ravel(data).tolist(), strict=True)
-        bad_index = next((index for index, value in places if is_bad(value)), None)
-        return "" if bad_index is None else f" at index {bad_index}"
+        return _where_in_samples(np.asarray(data), is_bad)
     columns = data.items() if named else enumerate(np.atleast_2d(np.asarray(data).T))
     for label, column in columns:
         values = np.asarray(column)
-        if values.dtype.kind in "fc":
-            test = np.isinf if is_bad is _is_infinite else lambda values: ~np.isfinite(values)
-            bad = np.flatnonzero(test(values))[:1].tolist()
-        else:
-            bad = [row for row, value in enumerate(values.tolist()) if is_bad(value)][:1]
+        bad = np.flatnonzero(_are_bad(values, is_bad))[:1].tolist()
         if bad:
             where = f", column {label!r}" if named or np.ndim(data) == 2 else ""
             return f" in row {bad[0]}{where}"
     return ""
+
+
+def _where_in_samples(data: np.ndarray, is_bad: Callable[[Any], bool]) -> str:
+    for i, sample in enumerate(data):
+        bad = np.argwhere(_are_bad(sample, is_bad))
+        if len(bad):
+            return f" at index {(i, *bad[0].tolist())}"
+    return ""
+
+
+def _are_bad(values: np.ndarray, is_bad: Callable[[Any], bool]) -> np.ndarray:
+    if values.dtype.kind in "fc":
+        return np.isinf(values) if is_bad is _is_infinite else ~np.isfinite(values)
+    return np.array([is_bad(value) for value in values.ravel().tolist()]).reshape(values.shape)

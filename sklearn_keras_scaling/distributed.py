@@ -83,7 +83,8 @@ def map_chunks(function: Callable[..., Any], X: Any, **arguments: Any) -> Any:
     A data frame stays one, with its columns and index.
     """
     if hasattr(X, "columns"):
-        return X.map_partitions(_on_frame, function, meta=X._meta.astype(np.float64), **arguments)
+        dtype = np.result_type(*(t if t.kind == "f" else np.float64 for t in X.dtypes))
+        return X.map_partitions(_on_frame, function, dtype, meta=X._meta.astype(dtype), **arguments)
     dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
     whole = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
     return whole.map_blocks(
@@ -101,6 +102,10 @@ def _cut_like(X: Any, other: Any, n_chunks: int) -> list[Any]:
     if other is None:
         return [None] * n_chunks
     if not is_dask(other):
+        if np.ndim(other) == 0:
+            raise ValueError(
+                f"sample_weight and mask of a Dask collection must be arrays, got {other!r}."
+            )
         sizes = getattr(X, "chunks", [[np.nan]])[0]
         if np.isnan(sizes).any() or sum(sizes) != len(other):
             raise ValueError(
@@ -123,6 +128,6 @@ def _merge(parts: list[Any]) -> Any:
     return merge_all(present) if present else None
 
 
-def _on_frame(frame: Any, function: Callable[..., Any], **arguments: Any) -> Any:
-    values = np.asarray(function(frame, **arguments))
+def _on_frame(frame: Any, function: Callable[..., Any], dtype: Any, **arguments: Any) -> Any:
+    values = np.asarray(function(frame, **arguments), dtype=dtype)
     return type(frame)(values, columns=frame.columns, index=frame.index)

@@ -20,6 +20,8 @@ from ._blocks import BLOCK, Layout, reduce_blocks, refuse_infinite, run
 #: squares loses a digit: the pass is then done again from a better shift.
 _FAR = 3.0
 _SAMPLE = 33
+#: Sum of whole weights up to which ranks are exact to a millionth.
+_MOST_REPEATED = 2**32
 _N_CHUNK = 8 * BLOCK
 
 Statistics = TypeVar("Statistics", bound="Mergeable")
@@ -103,6 +105,8 @@ class Moments:
 
     @classmethod
     def _of_part(cls, X: np.ndarray, weight: np.ndarray | None) -> Moments:
+        if weight is not None:  # what does not count may be anything, far off too
+            X = np.where(weight[:, :, None] > 0, X, np.nan)
         shift = _typical(X)
         count, total, squares = _sums(X, weight, shift)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,7 +115,8 @@ class Moments:
                 shift = np.where(far, shift + _ratio(total, count), shift)
                 count, total, squares = _sums(X, weight, shift)
             residual = _ratio(total, count)
-            return cls(count, shift, residual, squares - total * residual, weight is not None)
+            m2 = np.maximum(squares - total * residual, 0.0)
+        return cls(count, shift, residual, m2, weight is not None)
 
     @property
     def mean(self) -> np.ndarray:
@@ -264,7 +269,9 @@ class Values:
 
     def copy(self) -> Values:
         """Return the same values in memory of their own."""
-        return Values(tuple((values.copy(), weight) for values, weight in self.chunks))
+        return Values(
+            tuple((values.copy(), None if w is None else w.copy()) for values, w in self.chunks)
+        )
 
     @property
     def size(self) -> int:
@@ -273,8 +280,9 @@ class Values:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the values take."""
-        return sum(values.size * values.dtype.itemsize for values, _ in self.chunks)
+        """Bytes that the values and their weights take."""
+        arrays = (each for chunk in self.chunks for each in chunk if each is not None)
+        return sum(each.size * each.dtype.itemsize for each in arrays)
 
     def merge(self, other: Values) -> Values:
         """Return the values of both parts together."""
@@ -353,11 +361,23 @@ class Digests:
 
     @classmethod
     def of_values(cls, values: Values, max_centroids: int) -> Digests:
-        """Return digests of the columns, with at most ``max_centroids`` centroids each."""
+        """Return digests of the columns, with at most ``max_centroids`` centroids each.
+
+        Raises
+        ------
+        ValueError
+            If a weight is no whole number: a digest takes weights for repetitions.
+        """
         digest = import_fastdigest().TDigest
         found = []
         for j in range(values.size):
             column, weights = values.columns(j)
+            if weights is not None and (weights % 1).any():
+                raise ValueError(
+                    "With sketch_size, sample_weight must be whole numbers, as repetitions, got "
+                    f"{weights[weights % 1 > 0][0]}. Multiply and round them, or use "
+                    "sketch_size=None."
+                )
             new = digest(max_centroids=max_centroids)
             if len(column):
                 new.batch_update(column.astype(np.float64), weights)
@@ -515,7 +535,7 @@ def _weighted_quantiles(
     """
     order = np.argsort(values)
     values, weight = values[order].astype(np.float64), weight[order]
-    if (weight % 1).any():
+    if (weight % 1).any() or weight.sum() > _MOST_REPEATED:
         weight = weight * (len(weight) / weight.sum())
     ends = np.cumsum(weight)
     starts = ends - weight

@@ -95,6 +95,8 @@ def test_unknown_chunk_sizes_and_empty_partitions(X):
         ({"X": db.from_sequence([1, 2])}, TypeError, "Dask array or data frame, got a Dask Bag"),
         ({"X": da.full((4, 2), np.inf, chunks=2)}, ValueError, "contains infinity"),
         ({"X": da.zeros((0, 2), chunks=2)}, ValueError, r"Found array with 0 sample\(s\)"),
+        ({"X": da.zeros((4, 2), chunks=2), "sample_weight": 2.0}, ValueError,
+         r"must be arrays, got 2\.0"),
         ({"X": da.zeros((4, 2), chunks=2), "sample_weight": [1, 1]}, ValueError,
          r"the 2 values of an array do not fit its chunks of \[2, 2\]"),
         ({"X": da.zeros((4, 2), chunks=2), "sample_weight": da.ones(4, chunks=4)}, ValueError,
@@ -106,6 +108,22 @@ def test_what_cannot_be_fitted_is_explained(arguments, error, message):
     with pytest.raises(error, match=message):
         scaler.fit(**arguments)
     assert set(vars(scaler)) == set(vars(sks.StandardScaler()))
+
+
+def test_chunks_are_not_overwritten_and_nothing_is_nothing():
+    X = np.arange(6.0).reshape(3, 2)
+    scaled = sks.StandardScaler(copy=False).fit(X.copy()).transform(da.from_array(X, chunks=3))
+    np.testing.assert_array_equal(scaled.compute(), scaled.compute())
+    ones = da.ones((4, 2), chunks=2)
+    scaler = sks.StandardScaler().partial_fit(ones, sample_weight=np.zeros(4))
+    assert set(vars(scaler)) == set(vars(sks.StandardScaler()))
+    assert scaler.partial_fit(ones).n_samples_seen_ == 4
+
+
+def test_a_frame_s_dtypes_are_those_it_computes(X):
+    data = dd.from_pandas(pd.DataFrame(X, columns=list("abcde")), npartitions=2)
+    scaled = sks.StandardScaler().fit(data).transform(data)
+    assert list(scaled.dtypes) == list(scaled.compute().dtypes) == [np.float32] * 5
 
 
 def test_set_output_does_not_compute_behind_the_users_back(X):

@@ -6,10 +6,12 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn import preprocessing
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 import sklearn_keras_scaling as sks
@@ -329,6 +331,94 @@ def test_a_mask_leaves_out_padding_as_nan_does(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("fill", [-1e30, 9.96921e36, 1e20, np.finfo(float).max, np.nan])
+@pytest.mark.parametrize("shape", [(64, 50, 2), (1000, 2)])
+def test_what_does_not_count_may_be_anything(name, fill, shape):
+    rng = np.random.default_rng(0)
+    X = rng.normal(20, 5, size=shape)
+    counts = rng.uniform(size=shape[:-1]) < 0.3
+    counts[:1] = counts[-1:] = False
+    filled = np.where(counts[..., None], X, fill)
+    found = getattr(sks, name)().fit(filled, mask=counts)
+    expected = getattr(sks, name)().fit(X[counts])
+    np.testing.assert_allclose(found.scale_, expected.scale_, rtol=1e-12)
+    if len(shape) == 2:
+        weighted = getattr(sks, name)().fit(filled, sample_weight=counts.astype(int))
+        np.testing.assert_allclose(weighted.scale_, expected.scale_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e9, 1e16, 1e18])
+@pytest.mark.parametrize("name", ["StandardScaler", "RobustScaler"])
+def test_equal_weights_of_any_size_are_none(name, size, X):
+    found = getattr(sks, name)().fit(X, sample_weight=np.full(len(X), size))
+    expected = getattr(sks, name)().fit(np.repeat(X, 1000, axis=0) if size == 1e9 else X)
+    np.testing.assert_allclose(found.scale_, expected.scale_, rtol=0.02)
+
+
+def test_min_max_set_by_hand_or_changed_after_fit_is_as_in_scikit_learn():
+    X = np.arange(6.0).reshape(3, 2) * [1, 2]
+    fitted = preprocessing.MinMaxScaler().fit(X)
+    by_hand = sks.MinMaxScaler()
+    by_hand.min_, by_hand.scale_ = fitted.min_[0], fitted.scale_[0]
+    np.testing.assert_allclose(by_hand.inverse_transform([[0.5]]), [[2.0]])
+    for change in (
+        lambda scaler: scaler.set_params(feature_range=(-1, 1)),
+        lambda scaler: setattr(scaler, "min_", scaler.min_ + 7),
+    ):
+        ours, theirs = (scaler.fit(X) for scaler in both("MinMaxScaler"))
+        change(ours), change(theirs)
+        np.testing.assert_allclose(ours.transform(X), theirs.transform(X), atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_least_and_the_largest_numbers_of_float64(name, dtype):
+    tiny = np.array([[0.0], [1e-310]])
+    scaler = getattr(sks, name)().fit(tiny)
+    assert np.isfinite(scaler.transform(tiny)).all()
+    assert np.isfinite(scaler.transform(np.ones((1, 1), dtype=dtype))).all()
+    huge = [[-1.7e308], [1.7e308]]
+    if name == "MaxAbsScaler":
+        np.testing.assert_array_equal(sks.MaxAbsScaler().fit_transform(huge), [[-1.0], [1.0]])
+    elif name != "RobustScaler":
+        with pytest.raises(ValueError, match="overflow"):
+            getattr(sks, name)().fit(huge)
+
+
+def test_sparse_matrices_meet_masks_and_axes_with_words():
+    S = sparse.csr_matrix(np.eye(3))
+    for scaler in (sks.StandardScaler(with_mean=False), sks.MaxAbsScaler()):
+        with pytest.raises(ValueError, match="takes a mask of its rows alone"):
+            scaler.fit(S, mask=np.ones((3, 3), dtype=bool))
+        scaler.fit(S, mask=np.array([True, True, False]))
+    for fitted in (
+        sks.MaxAbsScaler(axis=None).fit(np.eye(3)),
+        sks.MaxAbsScaler().fit(np.ones((3, 3, 3))),
+    ):
+        with pytest.raises(ValueError, match="A sparse matrix has one statistic per column"):
+            fitted.transform(S)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_routed_where_scikit_learn_routes_them(name):
+    X, y, weight = np.eye(6), np.arange(6.0), np.ones(6)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for module in (sks, preprocessing):
+            pipeline = make_pipeline(
+                getattr(module, name)(), Ridge().set_fit_request(sample_weight=True)
+            )
+            if name == "StandardScaler":  # it asks which of the two is meant
+                with pytest.raises(ValueError, match="are passed but are not explicitly set"):
+                    pipeline.fit(X, y, sample_weight=weight)
+            else:
+                pipeline.fit(X, y, sample_weight=weight)
+        scaler = getattr(sks, name)().set_fit_request(sample_weight=True)
+        make_pipeline(scaler, Ridge().set_fit_request(sample_weight=True)).fit(
+            X, y, sample_weight=weight
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_column_without_values_stays_without(name, X):
     holes = X.copy()
     holes[:, 2] = np.nan
@@ -420,10 +510,11 @@ BAD = {
     "mask without True": ({"mask": np.zeros(3, bool)}, "leave nothing of X"),
     "axis": ({"axis": 5}, r"axis=5 and X of shape \(3, 2\)"),
     "samples kept": ({"axis": 0}, "axis 0 holds the samples"),
+    "part of an axis": ({"axis": (1.5,)}, r"axis must be an int, a tuple of int or None, got \(1"),
     "kind of axis": ({"axis": "channels"}, "The 'axis' parameter of"),
     "sparse with axis": (
         {"X": sparse.csr_array(np.eye(3)), "axis": None},
-        "axis=None. Use axis=-1",
+        r"\(axis=None\)\. Use axis=-1",
     ),
 }
 
@@ -474,9 +565,7 @@ def test_large_arrays_are_scaled_block_by_block_as_small_ones_are(name, shape, d
 
 def test_an_overflow_of_squares_is_explained():
     X = [[1e200], [-1e200]]
-    with pytest.raises(
-        ValueError, match=r"squares of X overflow float64: .* or pass with_std=False"
-    ):
+    with pytest.raises(ValueError, match=r"squares of X overflow float64.* or pass with_std=False"):
         sks.StandardScaler().fit(X)
     assert sks.StandardScaler(with_std=False).fit(X).mean_ == 0
     np.testing.assert_array_equal(sks.RobustScaler().fit_transform(X), [[1.0], [-1.0]])

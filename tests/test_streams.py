@@ -241,6 +241,12 @@ def test_merging_holds_at_an_offset_of_1e9_and_a_deviation_of_1e_3():
     np.testing.assert_allclose(merged.var_, sks.StandardScaler().fit(X).var_, rtol=1e-12)
 
 
+def by_hand(X):
+    scaler = sks.StandardScaler()
+    scaler.mean_, scaler.scale_ = X.mean(axis=0), X.std(axis=0)
+    return scaler
+
+
 @pytest.mark.parametrize(
     ("other", "error", "message"),
     [
@@ -251,7 +257,9 @@ def test_merging_holds_at_an_offset_of_1e9_and_a_deviation_of_1e_3():
          "with_mean is True of the first and False at place 1"),
         (lambda X: sks.StandardScaler().fit(X[:, :2]), ValueError,
          r"the first has \(3,\).* place 1 \(2,\)"),
-        (lambda X: sks.StandardScaler(axis=1).fit(X), ValueError, "axis is -1 of the first and 1"),
+        (lambda X: sks.StandardScaler(axis=None).fit(X), ValueError,
+         r"axes \(1,\) kept, .* axes \(\) kept"),
+        (lambda X: by_hand(X), ValueError, "keeps nothing to go on from"),
         (lambda X: sks.StandardScaler().fit(X[:, None]), ValueError, r"\(3,\).* \(any, 3\)"),
         (lambda X: sks.StandardScaler().fit(pd.DataFrame(X, columns=list("abc"))), ValueError,
          r"no names and .* the names \['a', 'b', 'c'\]"),
@@ -263,6 +271,8 @@ def test_what_differs_is_named_when_merging_is_refused(other, error, message, X)
 
 
 def test_merging_nothing_or_what_keeps_nothing_is_refused(X):
+    with pytest.raises(TypeError, match="takes a list of scalers, got one StandardScaler"):
+        sks.merge(sks.StandardScaler().fit(X))
     with pytest.raises(ValueError, match="needs at least one fitted scaler"):
         sks.merge([])
     large = sks.RobustScaler().fit(np.tile(X, (20, 1)))
@@ -309,3 +319,62 @@ def test_a_missing_sketch_library_is_explained(X, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastdigest", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn_keras_scaling\[sketch\]'"):
         sks.RobustScaler(sketch_size=100).fit(X)
+
+
+def test_one_way_to_name_an_axis_merges_with_another(X):
+    a, b = sks.StandardScaler(axis=[1]).fit(X), sks.StandardScaler(axis=np.int64(-1)).fit(X)
+    np.testing.assert_array_equal(a.merge(b).mean_, sks.merge([b, a]).mean_)
+
+
+def test_weights_and_sparse_data_are_copied_too(X):
+    weight, scaler = (
+        np.ones(100),
+        sks.RobustScaler().partial_fit(X[:100], sample_weight=np.ones(100)),
+    )
+    other = sks.RobustScaler().partial_fit(X[:100], sample_weight=weight)
+    weight[1:] = 0
+    np.testing.assert_array_equal(
+        other.partial_fit(X[100:200]).center_, scaler.partial_fit(X[100:200]).center_
+    )
+    S = sparse.random(50, 3, density=0.9, random_state=0, format="csc")
+    scaler = sks.RobustScaler(with_centering=False).partial_fit(S)
+    before = scaler.scale_
+    S.data *= 1000
+    np.testing.assert_array_equal(scaler.partial_fit(S[:0]).scale_, before)
+    np.testing.assert_array_equal(scaler.merge().scale_, before)
+
+
+def test_a_stream_that_overflows_leaves_the_scaler_as_it_was(X):
+    scaler = sks.StandardScaler().fit(X)
+    before = dict(vars(scaler))
+    with pytest.raises(ValueError, match="overflow"):
+        scaler.fit_batches([np.array([[1e200, 1.0], [-1e200, 2.0]])])
+    assert vars(scaler) == before
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_parameters_changed_after_fit_are_not_ignored(kind, X):
+    scaler = new(kind).fit(X[:100])
+    with pytest.raises(ValueError, match=r"axis is None, but was \(1,\) when .* Call fit"):
+        scaler.set_params(axis=None).partial_fit(X)
+
+
+def test_a_sketch_size_changed_after_fit_is_not_ignored(X):
+    scaler = sks.RobustScaler().fit(X[:100]).set_params(sketch_size=10)
+    with pytest.raises(ValueError, match=r"sketch_size is 10, but .* Call fit to start anew"):
+        scaler.partial_fit(X)
+
+
+def test_a_sketch_refuses_weights_that_are_no_repetitions(X):
+    with pytest.raises(ValueError, match=r"must be whole numbers, as repetitions, got 0\.5"):
+        sks.RobustScaler(sketch_size=10).fit(X, sample_weight=np.full(N, 0.5))
+    sks.RobustScaler(sketch_size=10).fit(X, sample_weight=np.full(N, 2.0))
+
+
+def test_a_data_frame_is_read_in_chunks_and_a_scalar_refused(X):
+    frame = pd.DataFrame(X, columns=list("abc"))
+    found = sks.StandardScaler().fit_batches(frame)
+    assert list(found.feature_names_in_) == list("abc")
+    np.testing.assert_allclose(found.var_, sks.StandardScaler().fit(X).var_, rtol=1e-12)
+    with pytest.raises(TypeError, match=r"takes an iterable of arrays, .* got ndarray"):
+        sks.StandardScaler().fit_batches(np.array(1.0))

@@ -25,10 +25,14 @@ from ._batches import in_batch, read_batches, split_batch
 from ._merge import merge, mergeable
 
 AXIS = {"axis": [Integral, tuple, list, None]}
+#: Weights are not routed to scalers that have none in scikit-learn, unless asked for.
+NO_WEIGHTS = {"sample_weight": False}
 #: Of extremes and quantiles, which round once: scikit-learn's 10 eps, made relative.
 N_ROUNDINGS = 10
 _FLOATS = (np.float64, np.float32, np.float16)
 _EPS = float(np.finfo(np.float64).eps)
+#: The least scale: of anything less, the reciprocal overflows.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 class BaseScaler(TransformerMixin, BaseEstimator):
@@ -49,7 +53,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         """Return the statistics of an array; with ``keep``, without sharing its memory."""
 
     @abstractmethod
-    def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Any:
+    def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Any:
         """Return the statistics of a sparse matrix of shape (n_samples, n_features)."""
 
     @abstractmethod
@@ -58,6 +62,14 @@ class BaseScaler(TransformerMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Raise ``ValueError`` for parameters that scikit-learn's constraints let pass."""
+
+    def _check_unchanged(self) -> None:
+        """Raise ``ValueError`` if parameters that the statistics depend on were changed."""
+        if Layout.of((1,) * self._layout.ndim, self.axis).kept != self._layout.kept:
+            raise ValueError(
+                f"axis is {self.axis!r}, but was {self._layout.kept} when this scaler was fitted. "
+                "Call fit to start anew."
+            )
 
     def _kept(self, statistics: Any) -> Any:
         """Return what of the statistics of ``fit`` is kept to go on from and to merge."""
@@ -136,6 +148,8 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             return super().partial_fit(X, y, **_given(sample_weight=sample_weight, mask=mask))
         with self._fit_task(X, y, sample_weight), unchanged_on_error(self):
             before = mergeable(self) if hasattr(self, "n_features_in_") else None
+            if before is not None:
+                self._check_unchanged()
             new = self._learn(X, sample_weight, mask, first=before is None)
             if new is not None:
                 self._finish(new if before is None else before.merge(new))
@@ -165,7 +179,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             If there is no row in the stream; the scaler is then as before. If a batch is bad,
             the scaler has learnt the batches before it.
         """
-        statistics = None
+        statistics, before = None, dict(vars(self))
         try:
             for i, batch in enumerate(read_batches(batches, type(self).__name__, verbose)):
                 with in_batch(i), unchanged_on_error(self):
@@ -175,7 +189,11 @@ class BaseScaler(TransformerMixin, BaseEstimator):
                     statistics = new if statistics is None else statistics.merge(new)
         finally:  # also after a bad batch, or Ctrl-C
             if statistics is not None:
-                self._finish(statistics)
+                try:
+                    self._finish(statistics)
+                except ValueError:
+                    self.__dict__ = before
+                    raise
         if statistics is None:
             raise ValueError(
                 f"{type(self).__name__}.fit_batches got no rows: the batches yielded nothing that "
@@ -240,9 +258,11 @@ class BaseScaler(TransformerMixin, BaseEstimator):
     def _apply(self, method: str, X: Any, copy: bool | None) -> Any:
         check_is_fitted(self)
         if sparse.issparse(X) or _is_left_to_sklearn(X):
+            if sparse.issparse(X) and getattr(self, "_layout", None) is not None:
+                self._check_columns()
             Xt = getattr(super(), method)(X)
             if method == "transform" and getattr(self, "clip", False) and sparse.issparse(Xt):
-                np.clip(Xt.data, -1.0, 1.0, out=Xt.data)  # MaxAbsScaler before scikit-learn 1.8
+                np.clip(Xt.data, -1.0, 1.0, out=Xt.data)  # older ones have no clip
             return Xt
         if distributed.is_dask(X):
             self._check(distributed.prototype(X), first=False)
@@ -271,21 +291,27 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         The first time, it sets what later data must agree with.
         """
         self._check_parameters()
+        before = dict(vars(self))
+        found = None
         if distributed.is_dask(X):
             self._check(distributed.prototype(X), first=first)
             learner = copy.copy(self)
             learner.statistics_ = None  # which no worker needs
-            return distributed.merge_chunks(_learn_chunk, X, sample_weight, mask, scaler=learner)
-        before = dict(vars(self))
-        values = self._check(X, first=first)
-        weight = check_value_weights(values, sample_weight, mask)
-        if values.shape[0] and (weight is None or weight.any()):
-            with explained(X, "X"):
-                if sparse.issparse(values):
-                    return self._sparse_statistics(values, weight)
-                return self._statistics(values, self._layout, weight, keep)
-        self.__dict__ = before
-        return None
+            found = distributed.merge_chunks(_learn_chunk, X, sample_weight, mask, scaler=learner)
+        else:
+            values = self._check(X, first=first)
+            weight = check_value_weights(values, sample_weight, mask)
+            if values.shape[0] and (weight is None or weight.any()):
+                with explained(X, "X"):
+                    found = self._statistics_of(values, weight, keep)
+        if found is None:
+            self.__dict__ = before
+        return found
+
+    def _statistics_of(self, X: Any, weight: np.ndarray | None, keep: bool) -> Any:
+        if sparse.issparse(X):
+            return self._sparse_statistics(X, weight, keep)
+        return self._statistics(X, self._layout, weight, keep)
 
     def _check(self, X: Any, *, first: bool) -> Any:
         """Return valid numbers to learn from, and set or check their shape and names."""
@@ -308,13 +334,18 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             self._layout = Layout.of(values.shape, self.axis)
             self.input_shape_ = self._layout.shape
             self.n_features_in_ = self._layout.n_features
-            if sparse.issparse(values) and not self._layout.is_last:
-                raise ValueError(
-                    f"A sparse matrix keeps one statistic per column, but axis={self.axis!r}. Use "
-                    "axis=-1, or X.toarray()."
-                )
+        if sparse.issparse(values):
+            self._check_columns()
         self._check_shape(values)
         return values
+
+    def _check_columns(self) -> None:
+        if not (self._layout.is_last and self._layout.ndim == 2):
+            raise ValueError(
+                "A sparse matrix has one statistic per column, but this scaler keeps axes "
+                f"{self._layout.kept} of samples of shape {self._layout} (axis={self.axis!r}). Use "
+                "axis=-1, or X.toarray()."
+            )
 
     def _check_floats(self, X: Any, *, is_raw: bool, in_place: bool) -> np.ndarray:
         """Return valid floats to transform."""
@@ -375,9 +406,10 @@ def is_negligible(spread: np.ndarray, location: np.ndarray, n_roundings: Any) ->
     """Return where a spread is no more than the rounding of numbers at its location.
 
     The one rule for constant columns: ``spread <= n_roundings * eps * abs(location)``.
-    Both sides are in raw units, so that the unit does not matter.
+    Both sides are in raw units, so that the unit does not matter; what has no reciprocal
+    in float64 counts as 0.
     """
-    return spread <= n_roundings * _EPS * np.abs(location)
+    return spread <= np.maximum(n_roundings * _EPS * np.abs(location), TINY)
 
 
 def _is_left_to_sklearn(X: Any) -> bool:
@@ -427,4 +459,6 @@ def _learn_chunk(X: Any, sample_weight: Any, mask: Any, scaler: BaseScaler) -> A
 
 
 def _apply_to_chunk(X: Any, scaler: BaseScaler, method: str) -> Any:
-    return getattr(scaler, method)(X) if len(X) else np.asarray(X, dtype=np.float64)
+    if not len(X):
+        return np.asarray(X, dtype=np.float64)
+    return getattr(scaler, method)(X, copy=True)  # a chunk is Dask's, which computes it again

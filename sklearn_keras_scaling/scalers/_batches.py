@@ -31,12 +31,15 @@ def read_batches(batches: Any, name: str, verbose: bool | int) -> Iterable[Any]:
     TypeError
         If ``batches`` cannot be iterated.
     """
-    if isinstance(batches, np.ndarray):
-        starts = range(0, len(batches), max(1, _CHUNK * len(batches) // max(1, batches.size)))
-        chunks = (batches[start : start + starts.step] for start in starts)
+    if hasattr(batches, "iloc") or (isinstance(batches, np.ndarray) and batches.ndim):
+        n_samples = len(batches)
+        starts = range(0, n_samples, max(1, _CHUNK * n_samples // max(1, batches.size)))
+        rows = getattr(batches, "iloc", batches)
+        chunks = (rows[start : start + starts.step] for start in starts)
         return _with_progress(chunks, len(starts), name, verbose)
-    total = len(batches) if hasattr(batches, "__len__") else None
-    if hasattr(batches, "__iter__"):
+    is_scalar = isinstance(batches, np.ndarray)
+    total = len(batches) if hasattr(batches, "__len__") and not is_scalar else None
+    if hasattr(batches, "__iter__") and not is_scalar:
         return _with_progress(batches, total, name, verbose)
     if total is not None and hasattr(batches, "__getitem__"):  # a PyDataset
         return _with_progress((batches[i] for i in range(total)), total, name, verbose)

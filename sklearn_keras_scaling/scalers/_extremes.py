@@ -11,11 +11,14 @@ from sklearn.utils.sparsefuncs import min_max_axis
 
 from .._blocks import Layout
 from ..statistics import Extremes
-from ._base import AXIS, N_ROUNDINGS, BaseScaler, is_negligible
+from ._base import AXIS, N_ROUNDINGS, NO_WEIGHTS, TINY, BaseScaler, is_negligible
 from ._maps import max_abs_map, min_max_map
 
 
 class _ExtremesScaler(BaseScaler):
+    __metadata_request__fit = NO_WEIGHTS
+    __metadata_request__partial_fit = NO_WEIGHTS
+
     @property
     def constant_features_(self) -> np.ndarray:
         """Where the range is no more than rounding."""
@@ -121,7 +124,7 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
                 f"{self.feature_range}."
             )
 
-    def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Extremes:
+    def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Extremes:
         raise TypeError(
             "MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead."
         )
@@ -134,6 +137,8 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
             statistics.high.reshape(shape),
         )
         self.data_range_ = statistics.range.reshape(shape)
+        if np.isinf(self.data_range_).any():
+            raise ValueError("The range of X overflows float64: scale it by a power of ten first.")
         self.scale_ = (end - start) / np.where(constant, 1.0, self.data_range_)
         self.min_ = start - self.data_min_ * self.scale_
         self.n_samples_seen_ = statistics.count
@@ -211,7 +216,7 @@ class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
         self.clip = clip
         self.axis = axis
 
-    def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Extremes:
+    def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Extremes:
         if weight is not None:
             X = X[weight > 0]
         low, high = min_max_axis(X, axis=0, ignore_nan=True)
@@ -219,7 +224,7 @@ class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
 
     def _set_attributes(self, statistics: Extremes, shape: tuple[int, ...]) -> None:
         self.max_abs_ = statistics.largest.reshape(shape)
-        self.scale_ = np.where(self.max_abs_ == 0, 1.0, self.max_abs_)
+        self.scale_ = np.where(self.max_abs_ <= TINY, 1.0, self.max_abs_)
         self.n_samples_seen_ = statistics.count
 
 

@@ -38,11 +38,16 @@ def min_max_map(scaler: Any) -> Map:
     at a large offset that costs scikit-learn ``eps * |min_|``.
     """
     low, high = scaler.feature_range
-    scale = 1.0 / _spread(scaler, scaler.scale_)
-    data_min = _spread(scaler, scaler.data_min_)
-    maps: list[Map] = [Affine(data_min, scale, output_range=(0.0, high - low))]
-    if low != 0:
-        maps.append(Affine(-low, 1.0, output_range=(low, high)))
+    factor = np.asarray(scaler.scale_, dtype=np.float64)
+    scale = 1.0 / _spread(scaler, factor)
+    data_min = np.asarray(getattr(scaler, "data_min_", np.nan), dtype=np.float64)
+    if not np.allclose(low - data_min * factor, scaler.min_, rtol=1e-5, equal_nan=True):
+        # Set by hand, or feature_range was changed after fit: min_ and scale_ say it all.
+        maps: list[Map] = [Affine(-_spread(scaler, scaler.min_) * scale, scale)]
+    else:
+        maps = [Affine(_spread(scaler, data_min), scale, output_range=(0.0, high - low))]
+        if low != 0:
+            maps.append(Affine(-low, 1.0, output_range=(low, high)))
     if scaler.clip:
         maps.append(Clip(low, high))
     return Chain(tuple(maps))

@@ -46,6 +46,8 @@ def merge(scalers: Sequence[Any]) -> Any:
     >>> merge(parts).mean_
     array([3.])
     """
+    if hasattr(scalers, "fit"):
+        raise TypeError(f"merge takes a list of scalers, got one {type(scalers).__name__}.")
     scalers = list(scalers)
     if not scalers:
         raise ValueError("merge needs at least one fitted scaler, got none.")
@@ -88,9 +90,10 @@ def _check_like(first: Any, other: Any, i: int) -> None:
             f"{type(other).__name__}."
         )
     check_is_fitted(other)
+    mergeable(other)
     theirs = other.get_params()
     for name, value in first.get_params().items():
-        if name != "copy" and theirs[name] != value:
+        if name not in ("copy", "axis") and theirs[name] != value:  # axes are compared below
             raise ValueError(
                 f"Scalers to merge must have equal parameters, but {name} is {value!r} of the "
                 f"first and {theirs[name]!r} at place {i}."

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from .._blocks import Layout
 from ..statistics import Digests, Values
-from ._base import AXIS, N_ROUNDINGS, BaseScaler, is_negligible
+from ._base import AXIS, N_ROUNDINGS, NO_WEIGHTS, BaseScaler, is_negligible
 from ._maps import robust_map
 
 #: Bytes of values that an exact ``fit`` keeps, and puts into pickles, so that it can go on.
@@ -46,11 +46,11 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         per step and feature, None for one over all values. Never 0, the samples.
     sketch_size : int or None, default=None
         None computes exact quantiles. To go on from and to merge, ``partial_fit`` and
-        ``fit_batches`` then keep a copy of all values, in memory and in pickles; ``fit`` keeps
-        up to 1 MB of them, and never in pickles. A number, say 1000, keeps a t-digest of so
-        many centroids for each column instead: bounded memory, mergeable whatever the number
-        of values; ``rank_error_`` says how exact. It needs ``pip install
-        'sklearn_keras_scaling[sketch]'``.
+        ``fit_batches`` then keep a copy of all values, in memory and in pickles; ``fit``
+        keeps up to 1 MB of them, and never in pickles or copies. A number, say 1000, keeps
+        a t-digest of so many centroids for each column instead: bounded memory, mergeable
+        whatever the number of values; ``rank_error_`` says how exact. It needs ``pip
+        install 'sklearn_keras_scaling[sketch]'``.
 
     Attributes
     ----------
@@ -78,7 +78,8 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
     Where scikit-learn takes any range under ``10 * eps`` for constant, 2e-15 or in float32
     1e-6, this rule is relative: data in another unit scale to the same numbers.
 
-    Of weights that are no whole numbers only the proportions count.
+    Of weights that are no whole numbers only the proportions count; a sketch takes whole
+    ones alone.
 
     Examples
     --------
@@ -95,6 +96,8 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         "sketch_size": [Interval(Integral, 2, None, closed="left"), None],
     }
     _map_of = staticmethod(robust_map)
+    __metadata_request__fit = NO_WEIGHTS
+    __metadata_request__partial_fit = NO_WEIGHTS
 
     def __init__(
         self,
@@ -122,6 +125,14 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         state = super().__getstate__()
         return {**state, "statistics_": None} if getattr(self, "_in_passing", False) else state
 
+    def _check_unchanged(self) -> None:
+        super()._check_unchanged()
+        if isinstance(self.statistics_, Digests) != (self.sketch_size is not None):
+            raise ValueError(
+                f"sketch_size is {self.sketch_size!r}, but this scaler was fitted with another. "
+                "Call fit to start anew."
+            )
+
     def _kept(self, statistics: Values | Digests) -> Values | Digests | None:
         if isinstance(statistics, Digests):
             return statistics
@@ -141,7 +152,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
             return Digests.of_values(values, self.sketch_size)
         return values.copy() if keep else values
 
-    def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Values | Digests:
+    def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Values | Digests:
         if self.with_centering:
             raise ValueError(
                 "Cannot center sparse matrices: use `with_centering=False` instead. See docstring "
@@ -151,7 +162,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         values = Values(((X.tocsc(), weights),))
         if self.sketch_size is not None:
             return Digests.of_values(values, self.sketch_size)
-        return values
+        return values.copy() if keep else values
 
     def _set_attributes(self, statistics: Values | Digests, shape: tuple[int, ...]) -> None:
         low_percent, high_percent = self.quantile_range

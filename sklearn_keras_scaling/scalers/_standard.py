@@ -116,7 +116,7 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
     ) -> Moments:
         return Moments.of(X, layout, weight)
 
-    def _sparse_statistics(self, X: Any, weight: np.ndarray | None) -> Moments:
+    def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Moments:
         if self.with_mean:
             raise ValueError(
                 "Cannot center sparse matrices: pass `with_mean=False` instead. See docstring for "
@@ -134,10 +134,11 @@ class StandardScaler(BaseScaler, preprocessing.StandardScaler):
     def _set_attributes(self, statistics: Moments, shape: tuple[int, ...]) -> None:
         mean, variance = statistics.mean.reshape(shape), statistics.variance.reshape(shape)
         count = statistics.count.reshape(shape)
-        if self.with_std and (~np.isfinite(variance) & (count > 0)).any():
+        too_large = ~np.isfinite(mean) | (self.with_std & ~np.isfinite(variance))
+        if (too_large & (count > 0)).any():
             raise ValueError(
-                "The squares of X overflow float64: scale it by a power of ten first, or pass "
-                "with_std=False."
+                "The squares of X overflow float64, or even its sums: scale it by a power of ten "
+                "first, or pass with_std=False."
             )
         constant = _is_constant(variance, mean, count)
         self.mean_ = mean if self.with_mean or self.with_std else None
