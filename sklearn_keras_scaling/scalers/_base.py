@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_array
+from sklearn.utils._array_api import get_namespace
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -414,8 +415,9 @@ def is_negligible(spread: np.ndarray, location: np.ndarray, n_roundings: Any) ->
 
 def _is_left_to_sklearn(X: Any) -> bool:
     """Return whether ``X`` is another library's array that scikit-learn is to dispatch on."""
-    is_foreign = hasattr(X, "__array_namespace__") and not isinstance(X, np.ndarray)
-    return is_foreign and bool(get_config()["array_api_dispatch"])
+    if isinstance(X, np.ndarray) or not get_config()["array_api_dispatch"]:
+        return False
+    return bool(get_namespace(X)[1])
 
 
 def _check_dimensions(X: Any, axis: Any) -> None:
