@@ -82,6 +82,7 @@ class MinMaxScaler(_ExtremesScaler, preprocessing.MinMaxScaler):
     -----
     Where scikit-learn takes any range under ``10 * eps`` for constant, 2e-15 or in float32
     1e-6, this rule is relative: data in another unit scale to the same numbers.
+    Statistics are float64; scikit-learn rounds them to the dtype of the data.
 
     Examples
     --------
@@ -188,7 +189,8 @@ class MaxAbsScaler(_ExtremesScaler, preprocessing.MaxAbsScaler):
     Notes
     -----
     Only a column of zeros has no scale. scikit-learn leaves any column below ``10 * eps``
-    as it is, 2e-15 or in float32 1e-6.
+    as it is, 2e-15 or in float32 1e-6. Statistics are float64; scikit-learn rounds them to
+    the dtype of the data.
 
     Examples
     --------

@@ -77,6 +77,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
     -----
     Where scikit-learn takes any range under ``10 * eps`` for constant, 2e-15 or in float32
     1e-6, this rule is relative: data in another unit scale to the same numbers.
+    Statistics are float64; scikit-learn rounds them to the dtype of the data.
 
     Of weights that are no whole numbers only the proportions count; a sketch takes whole
     ones alone.
