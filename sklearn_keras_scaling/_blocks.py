@@ -89,7 +89,7 @@ class Layout:
 
     def spread(self, statistic: np.ndarray) -> np.ndarray:
         """Return a statistic with axes of length 1 where needed to broadcast against a sample."""
-        if not self.kept:
+        if not self.kept or self.is_last:
             return statistic
         lengths = dict(zip(self.kept, self.statistics_shape, strict=True))
         return statistic.reshape([lengths.get(i, 1) for i in range(self.kept[0], self.ndim)])

@@ -38,10 +38,11 @@ def min_max_map(scaler: Any) -> Map:
     at a large offset that costs scikit-learn ``eps * |min_|``.
     """
     low, high = scaler.feature_range
-    factor = np.asarray(scaler.scale_, dtype=np.float64)
-    scale = 1.0 / _spread(scaler, factor)
-    data_min = np.asarray(getattr(scaler, "data_min_", np.nan), dtype=np.float64)
-    if not np.allclose(low - data_min * factor, scaler.min_, rtol=1e-5, equal_nan=True):
+    scale = 1.0 / _spread(scaler, scaler.scale_)
+    data_min = getattr(scaler, "data_min_", np.nan)
+    min_ = low - data_min * scaler.scale_  # as it was computed, in the dtype that it has
+    is_as_fitted = (min_ == scaler.min_) | (scaler.min_ != scaler.min_)  # NaN: no values
+    if not np.all(is_as_fitted):
         # Set by hand, or feature_range was changed after fit: min_ and scale_ say it all.
         maps: list[Map] = [Affine(-_spread(scaler, scaler.min_) * scale, scale)]
     else:
