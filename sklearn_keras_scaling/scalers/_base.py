@@ -278,8 +278,12 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         values = self._check_floats(X, is_raw=is_raw, in_place=in_place)
         is_ours = isinstance(X, np.ndarray) and X.dtype != values.dtype  # converted
         out = values if in_place or is_ours else np.empty_like(values, subok=False)
+        # Where only the last axis counts, all others are rows; long ones are quicker.
+        pair = [values, out]
+        if values.ndim > 2 and self._layout.is_last and all(a.flags.c_contiguous for a in pair):
+            pair = [each.reshape(-1, self._layout.size) for each in pair]
         with explained(X, "X"):
-            evaluate(type(self)._map_of(self), "forward" if is_raw else "inverse", values, out)
+            evaluate(type(self)._map_of(self), "forward" if is_raw else "inverse", *pair)
         return out
 
     # Checking
