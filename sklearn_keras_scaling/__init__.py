@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bridge import register_map, to_keras
+    from .bridge import certify, register_function, register_map, to_keras
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
@@ -21,7 +21,9 @@ _HOMES = {
     "ScaledKerasRegressor": "estimators",
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
+    "certify": "bridge",
     "merge": "scalers",
+    "register_function": "bridge",
     "register_map": "bridge",
     "to_keras": "bridge",
 }
@@ -34,7 +36,9 @@ __all__ = [
     "ScaledKerasRegressor",
     "StandardScaler",
     "UnsupportedTransformerError",
+    "certify",
     "merge",
+    "register_function",
     "register_map",
     "to_keras",
 ]

@@ -1,15 +1,20 @@
 """From fitted scikit-learn objects to maps, and from maps to Keras graphs."""
 
-from . import _builtin as _builtin  # registers what ships
+from . import _compositions as _compositions  # registers what ships
+from . import _transformers as _transformers
+from ._certificate import Certificate, certify
 from ._graph import check_restorable, copy_network, inverse_model, to_keras, widest_float
-from ._registry import ScaledNetwork, map_of, register_map, register_network
+from ._registry import ScaledNetwork, map_of, register_function, register_map, register_network
 
 __all__ = [
+    "Certificate",
     "ScaledNetwork",
+    "certify",
     "check_restorable",
     "copy_network",
     "inverse_model",
     "map_of",
+    "register_function",
     "register_map",
     "register_network",
     "to_keras",

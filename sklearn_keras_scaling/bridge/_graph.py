@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
-from ..maps import Inverse, Map
+from ..maps import IDENTITY, Inverse, Map
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
 #: Largest error, in scaled space, that a float32 input may cost before
@@ -24,10 +24,19 @@ from ._registry import ScaledNetwork, is_network, map_of, network_of
 FLOAT32_TOLERANCE = 1e-4
 
 
+#: Rows that the cost of a float32 input is measured on, and the most values in them.
+_ROWS, _VALUES = 256, 1_000_000
+
+
 def to_keras(
-    fitted: Any, *, inverse: bool = False, dtype: str | None = None, name: str | None = None
+    fitted: Any,
+    *,
+    inverse: bool = False,
+    dtype: str | None = None,
+    name: str | None = None,
+    inputs: str = "matrix",
 ) -> Any:
-    """Return a fitted scaler, pipeline or estimator as one Keras model in raw units.
+    """Return a fitted transformer, pipeline or estimator as one Keras model in raw units.
 
     The model is functional and holds stock Keras operations with the fitted
     parameters as float64 constants: its ``.keras`` file loads with Keras alone.
@@ -36,24 +45,30 @@ def to_keras(
     Parameters
     ----------
     fitted : object
-        A fitted scaler of this package or of scikit-learn, a
+        A fitted transformer of this package or of scikit-learn, a
         :class:`ScaledKerasRegressor` or :class:`ScaledKerasClassifier`, a
-        :class:`sklearn.pipeline.Pipeline` of them, or an instance of a class
-        given to :func:`register_map`.
+        :class:`sklearn.pipeline.Pipeline`, :class:`sklearn.compose.ColumnTransformer`,
+        :class:`sklearn.pipeline.FeatureUnion`,
+        :class:`sklearn.compose.TransformedTargetRegressor` or search of them, or an
+        instance of a class given to :func:`register_map`.
     inverse : bool, default=False
-        Of a scaler: the inverse transformation, from scaled space to raw units.
+        Of a transformer: the inverse transformation, from scaled space to raw units.
     dtype : str, default=None
-        Dtype of the input. By default "float32", or "float64" where rounding
-        the input to float32 would cost more than 1e-4 in scaled space (a large
+        Dtype of the input: "float32", "float64" or an integer one, which is cast
+        without losing digits. By default "float32", or "float64" where rounding
+        the input to float32 would cost more than 1e-4 in standardised units (a large
         ratio of mean to standard deviation).
     name : str, default=None
         Name of the model.
+    inputs : {"matrix", "columns"}, default="matrix"
+        One input of shape (n, n_features), or an input of shape (n, 1) for each column
+        of the data frame that ``fitted`` was fitted on, by its name.
 
     Returns
     -------
     model : keras.Model
         From shape (n, n_features), or that of what a scaler was fitted on, to what
-        ``fitted`` returns: ``transform`` in float32, ``inverse_transform`` and a
+        ``fitted`` returns: ``transform`` (dense) in float32, ``inverse_transform`` and a
         regressor's ``predict`` in float64 (float32 on JAX without x64), a
         classifier's ``predict_proba``.
 
@@ -66,8 +81,9 @@ def to_keras(
     UnsupportedTransformerError
         If a transformer in it has no form as Keras operations.
     ValueError
-        If the inverse of an estimator or another dtype is asked for, or if float32
-        is all that the backend has and it is not enough.
+        If an inverse is asked for that scikit-learn has not, or another dtype, or
+        columns of what was fitted without names, or if float32 is all that the
+        backend has and it is not enough.
 
     Warns
     -----
@@ -76,6 +92,10 @@ def to_keras(
 
     Notes
     -----
+    Where scikit-learn refuses a value (an unknown category, a number that is not
+    positive under Box-Cox), the model returns NaN. :func:`certify` measures how far the
+    model is from scikit-learn.
+
     With a float64 input, call the model: ``model(x)`` is exact, while Keras's
     ``model.predict(x)`` first rounds every array to float32, silently. At a mean of
     1e6 and a standard deviation of 1 that costs 0.03 standard deviations.
@@ -91,31 +111,56 @@ def to_keras(
     """
     if not isinstance(fitted, BaseEstimator):
         raise TypeError(
-            "to_keras takes a fitted scikit-learn scaler, pipeline or ScaledKeras estimator, got "
-            f"a {type(fitted).__name__}."
+            "to_keras takes a fitted scikit-learn transformer, pipeline or ScaledKeras estimator, "
+            f"got a {type(fitted).__name__}."
         )
     check_is_fitted(fitted)
     _check_dtype(dtype)
     if inverse:
-        if is_network(fitted):
-            raise ValueError(
-                f"inverse=True needs a scaler, but {type(fitted).__name__} ends in a network, "
-                "which has no inverse. Pass its target_scaler_, for example."
-            )
-        map_, shape = map_of(fitted), _input_shape(fitted)
-        some = map_.forward(np.zeros((1, *(length or 1 for length in shape))), np)
-        shape = tuple(n and length for n, length in zip(shape, some.shape[1:], strict=True))
-        return inverse_model(map_, shape, dtype=dtype, name=name)
+        _check_invertible(fitted, inputs)
+        map_ = map_of(fitted)
+        return inverse_model(map_, output_shape(map_, fitted), dtype=dtype, name=name)
     parts = network_of(fitted)
-    inputs = keras.Input(_input_shape(fitted), dtype=_input_dtype(parts.inputs, dtype))
-    return keras.Model(inputs, _outputs(parts, inputs), name=name)
+    shape = input_shape(fitted)
+    dtype = _input_dtype(parts.inputs, shape, dtype)
+    given, raw = _inputs(fitted, shape, dtype, inputs)
+    return keras.Model(given, _outputs(parts, raw), name=name)
 
 
-def _input_shape(fitted: Any) -> tuple[int | None, ...]:
+def input_shape(fitted: Any) -> tuple[int | None, ...]:
+    """Return the shape of a sample that a fitted estimator takes."""
     steps = fitted.steps if isinstance(fitted, Pipeline) else [("", fitted)]
     # A pipeline asks its first step alone, which "passthrough" cannot answer.
     first = next(step for _, step in steps if hasattr(step, "n_features_in_"))
     return getattr(first, "input_shape_", (int(first.n_features_in_),))
+
+
+def output_shape(map_: Map, fitted: Any) -> tuple[int | None, ...]:
+    """Return the shape of a sample that a fitted transformer returns."""
+    shape = input_shape(fitted)
+    with np.errstate(all="ignore"):
+        some = map_.forward(np.ones((1, *(length or 1 for length in shape))), np)
+    return tuple(n and length for n, length in zip(shape, some.shape[1:], strict=True))
+
+
+def _inputs(fitted: Any, shape: tuple[int | None, ...], dtype: str, kind: str) -> tuple[Any, Any]:
+    """Return the inputs of a model, and one tensor of all of them."""
+    if kind == "matrix":
+        matrix = keras.Input(shape, dtype=dtype)
+        return matrix, matrix
+    if kind != "columns":
+        raise ValueError(f'inputs must be "matrix" or "columns", got {kind!r}.')
+    names = getattr(fitted, "feature_names_in_", None)
+    if names is None:
+        raise ValueError(
+            'inputs="columns" needs column names, and there are none: fit on a data frame.'
+        )
+    columns = {name: keras.Input((1,), name=_input_name(name), dtype=dtype) for name in names}
+    return columns, keras.ops.concatenate(list(columns.values()), axis=-1)
+
+
+def _input_name(name: str) -> str:
+    return name.replace("/", "_")  # Keras allows none in a name; the dictionary keeps it
 
 
 def inverse_model(
@@ -123,7 +168,7 @@ def inverse_model(
 ) -> Any:
     """Return the inverse of a map as a Keras model with inputs of this shape."""
     inputs = keras.Input(shape, dtype=dtype or keras.config.floatx())
-    outputs = Inverse(map_).forward(inputs, keras.ops)
+    outputs = Inverse(map_).forward(_widened(inputs), keras.ops)
     return keras.Model(inputs, keras.ops.cast(outputs, widest_float()), name=name)
 
 
@@ -162,26 +207,100 @@ def _restoring(network: Any) -> Iterator[None]:
 
 
 def _outputs(parts: ScaledNetwork, inputs: Any) -> Any:
-    scaled = keras.ops.cast(parts.inputs.forward(inputs, keras.ops), keras.config.floatx())
+    scaled = parts.inputs.forward(_widened(inputs), keras.ops)
+    scaled = keras.ops.cast(scaled, keras.config.floatx())
     if parts.network is None:
         return scaled
-    return parts.outputs.forward(copy_network(parts.network)(scaled), keras.ops)
+    outputs = copy_network(parts.network)(scaled)
+    if parts.outputs is IDENTITY:
+        return outputs
+    return parts.outputs.forward(_widened(outputs), keras.ops)
+
+
+def _widened(tensor: Any) -> Any:
+    """Return the tensor as the widest float: not every operation meets a float64 constant."""
+    return tensor if tensor.dtype == widest_float() else keras.ops.cast(tensor, widest_float())
+
+
+_DTYPES = ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 
 
 def _check_dtype(asked: str | None) -> None:
-    if asked not in (None, "float32", "float64"):
-        raise ValueError(f'dtype must be "float32", "float64" or None, got {asked!r}.')
+    if asked is not None and asked not in _DTYPES:
+        raise ValueError(f"dtype must be None or one of {', '.join(_DTYPES)}, got {asked!r}.")
 
 
-def _input_dtype(inputs: Map, asked: str | None) -> str:
-    error = inputs.float32_error()
-    if error <= FLOAT32_TOLERANCE or asked == "float64" == widest_float():
+def _check_invertible(fitted: Any, inputs: str) -> None:
+    name = type(fitted).__name__
+    if is_network(fitted):
+        raise ValueError(
+            f"inverse=True needs a transformer, but {name} ends in a network, which has no "
+            "inverse. Pass its target_scaler_, for example."
+        )
+    if not hasattr(fitted, "inverse_transform"):
+        raise ValueError(f"inverse=True needs an inverse_transform, and {name} has none.")
+    if inputs != "matrix":
+        raise ValueError('inputs="columns" is for raw data; an inverse takes a matrix.')
+
+
+def typical_rows(map_: Map, shape: tuple[int | None, ...], spread: float = 1.0) -> np.ndarray:
+    """Return rows in raw units like those that a map was fitted on.
+
+    Parameters
+    ----------
+    map_ : Map
+        What knows them.
+    shape : tuple of int or None
+        Of a row.
+    spread : float, default=1.0
+        How far they go, as a multiple of the training data's range.
+    """
+    lengths = [length or 2 for length in shape]
+    n = max(2, min(_ROWS, _VALUES // max(1, int(np.prod(lengths)))))
+    draws = np.random.default_rng(0).standard_normal((n, *lengths))
+    return map_.typical(spread * draws, IDENTITY)
+
+
+def largest_difference(found: Any, expected: Any, unit: Any) -> float:
+    """Return the largest difference in a unit; infinity where one alone is NaN or infinite."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(found - expected) / unit
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    return float(np.max(np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf)), initial=0.0))
+
+
+def standard_unit(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each column of a transformer's results; else 1."""
+    finite = np.where(np.isfinite(values), values, np.nan).reshape(len(values), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # columns without a finite number
+        deviation = np.nanstd(finite, axis=0)
+    unit = np.where(deviation > 0, deviation, 1.0)
+    return np.asarray(unit.reshape(values.shape[1:]))
+
+
+def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
+    """Return what rounding raw numbers to float32 costs behind a map, in standardised units."""
+    rows = typical_rows(map_, shape)
+    with np.errstate(all="ignore"):
+        expected = np.asarray(map_.forward(rows, np))
+        found = map_.forward(rows.astype(np.float32).astype(np.float64), np)
+    return largest_difference(found, expected, standard_unit(expected))
+
+
+def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) -> str:
+    if asked not in (None, "float32") and widest_float() == "float64":
+        return asked
+    cost = float32_cost(inputs, shape)
+    if cost <= FLOAT32_TOLERANCE:
         return asked or "float32"
     if asked is None and widest_float() == "float64":
         return "float64"
     message = (
-        f"Inputs rounded to float32 cost up to {error:.1g} in scaled space: a column's mean is "
-        "large against its standard deviation."
+        f"Inputs rounded to float32 cost up to {cost:.1g} in standardised units: a column's mean "
+        "is large against its standard deviation, or its values lie on edges or categories that "
+        "float32 has not."
     )
     if asked is None:
         raise ValueError(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from inspect import getattr_static
 from typing import Any, TypeVar
 
+import numpy as np
+
+from .._optional import keras
 from ..exceptions import UnsupportedTransformerError
 from ..maps import IDENTITY, Map
 
@@ -14,6 +18,7 @@ Convert = TypeVar("Convert", bound=Callable[[Any], Any])
 
 _MAPS: dict[type, Callable[[Any], Map]] = {}
 _NETWORKS: dict[type, Callable[[Any], ScaledNetwork]] = {}
+_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,72 @@ def register_map(transformer_class: type) -> Callable[[Convert], Convert]:
         return convert
 
     return decorate
+
+
+def register_function(function: Callable[..., Any]) -> Callable[[Convert], Convert]:
+    """Teach :func:`to_keras` a function of a ``FunctionTransformer``.
+
+    NumPy's own elementwise functions that ``keras.ops`` has too, such as ``numpy.log1p``,
+    need no registration.
+
+    Parameters
+    ----------
+    function : callable
+        As it is given to :class:`sklearn.preprocessing.FunctionTransformer`.
+
+    Returns
+    -------
+    decorator : callable
+        For a function that takes a tensor (and the transformer's ``kw_args``) and returns
+        one, by operations of ``keras.ops``.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from sklearn_keras_scaling import register_function, to_keras
+    >>> def clip_low(X):
+    ...     return np.clip(X, 0.5, None)
+    >>> @register_function(clip_low)
+    ... def clip_low_of_tensor(x):
+    ...     return keras.ops.maximum(x, 0.5)
+    >>> model = to_keras(FunctionTransformer(clip_low).fit([[1.0, 2.0]]))
+    >>> print(np.asarray(model(np.array([[0.0, 3.0]]))))
+    [[0.5 3. ]]
+    """
+
+    def decorate(counterpart: Convert) -> Convert:
+        _FUNCTIONS[function] = counterpart
+        return counterpart
+
+    return decorate
+
+
+def function_pair(function: Any, arguments: dict[str, Any]) -> tuple[Any, Any]:
+    """Return a function for arrays, and its form for tensors, which raises if it is not known."""
+    if function is None:
+        return (_same, _same)
+    host = partial(function, **arguments)
+    if function in _FUNCTIONS:
+        return (host, partial(_FUNCTIONS[function], **arguments))
+    name = getattr(function, "__name__", repr(function))
+    is_stock = isinstance(function, np.ufunc) and getattr(np, name, None) is function
+    if is_stock and function.nin == function.nout == 1 and not arguments:
+        return (host, getattr(keras.ops, name, partial(_refuse_function, name)))
+    return (host, partial(_refuse_function, name))
+
+
+def _refuse_function(name: str, x: Any) -> Any:
+    raise UnsupportedTransformerError(
+        f"FunctionTransformer: {name} has no form as Keras operations that is known. Elementwise "
+        "functions of NumPy that keras.ops has too are, without kw_args. To add another, register "
+        f"its counterpart for tensors: @register_function({name})."
+    )
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def register_network(estimator_class: type) -> Callable[[Convert], Convert]:

@@ -1,11 +1,4 @@
-"""Transformations written once, against an array namespace.
-
-A map is a small immutable object with ``forward(x, xp)`` and ``inverse(z, xp)``.
-The namespace ``xp`` is :mod:`numpy` on the host and :mod:`keras.ops` in a graph,
-so that both sides evaluate the same formula. The constants are float64: NumPy
-and Keras both promote a float32 ``x`` to float64 when they meet them (JAX
-without x64 stays in float32).
-"""
+"""What a map is, and the affine ones."""
 
 from __future__ import annotations
 
@@ -19,7 +12,7 @@ UNBOUNDED = (-np.inf, np.inf)
 
 
 class Map(ABC):
-    """An elementwise or per-column transformation that knows its inverse.
+    """A transformation of the last axis, and its inverse where it has one.
 
     Attributes
     ----------
@@ -36,31 +29,41 @@ class Map(ABC):
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x``, of shape (..., n_features), in scaled space."""
 
-    @abstractmethod
     def inverse(self, z: Any, xp: Any) -> Any:
-        """Return ``z``, of shape (..., n_features), in raw units."""
+        """Return ``z``, of shape (..., n_features), in raw units.
+
+        Raises
+        ------
+        NotImplementedError
+            If the map has no inverse.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no inverse.")
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
-        """Return the raw number that becomes 0 and the raw distance that becomes 1.
+        """Return, of an affine map, the raw number that becomes 0 and the distance that becomes 1.
 
         Parameters
         ----------
         loc, scale : ndarray of shape (n_features,) or float
             The same for the numbers that enter this map.
         """
-        return loc, scale
+        raise NotImplementedError(f"{type(self).__name__} is not affine.")
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return rows in raw units that spread as those that the map was fitted on.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n, ..., n_features)
+            Draws from a standard normal distribution.
+        rest : Map
+            What comes after this map; asked where this one knows nothing of the data.
+        """
+        return z
 
     def tile(self, repeats: int) -> Map:
         """Return the map of rows that hold ``repeats`` rows of this one's, side by side."""
         raise NotImplementedError(f"{type(self).__name__} is not elementwise.")
-
-    def float32_error(self) -> float:
-        """Return what rounding raw numbers to float32 may cost in scaled space.
-
-        Half a step of float32 at ``loc`` plus one scale, seen through the scale.
-        """
-        loc, scale = self.locate(0.0, 1.0)
-        return float(np.max(2.0**-24 * (np.abs(np.divide(loc, scale)) + 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +96,7 @@ class Affine(Map):
     is_affine = True
 
     def __post_init__(self) -> None:
-        for name in ("loc", "scale"):
-            value = np.array(getattr(self, name), dtype=np.float64)
-            value.flags.writeable = False
-            object.__setattr__(self, name, value)
+        constants(self, "loc", "scale")
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``(x - loc) / scale``."""
@@ -115,6 +115,13 @@ class Affine(Map):
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, given where the inputs do."""
         return loc + scale * self.loc, scale * self.scale
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return values around ``loc``, or all over the range that becomes ``output_range``."""
+        low, high = self.output_range
+        if np.isfinite(high - low):
+            z = low + (high - low) / (1.0 + np.exp(-1.7 * z))  # about uniform
+        return self.inverse(z, np)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +154,10 @@ class Clip(Map):
     def tile(self, repeats: int) -> Map:
         """Return the same: the limits are those of every column."""
         return self
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return what the rest was fitted on."""
+        return rest.typical(z, IDENTITY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +206,13 @@ class Chain(Map):
             loc, scale = map_.locate(loc, scale)
         return loc, scale
 
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return what the first map was fitted on."""
+        following = (*self.maps, rest) if rest is not IDENTITY else self.maps
+        if not following:
+            return z
+        return following[0].typical(z, Chain(following[1:]) if following[1:] else IDENTITY)
+
 
 IDENTITY = Chain()
 
@@ -221,73 +239,9 @@ class Inverse(Map):
         return self.map.forward(z, xp)
 
 
-@dataclass(frozen=True, eq=False)
-class Take(Map):
-    """Keeps some columns; the inverse puts zeros where the others were.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> last_two = Take((1, 2), n_features=3)
-    >>> last_two.forward(np.array([[7.0, 8.0, 9.0]]), np)
-    array([[8., 9.]])
-    >>> last_two.inverse(np.array([[8.0, 9.0]]), np)
-    array([[0., 8., 9.]])
-    """
-
-    columns: tuple[int, ...]
-    n_features: int
-
-    def forward(self, x: Any, xp: Any) -> Any:
-        """Return the kept columns of ``x``."""
-        return xp.take(x, np.array(self.columns), axis=-1)
-
-    def inverse(self, z: Any, xp: Any) -> Any:
-        """Return ``z`` among columns of zeros."""
-        sources = np.full(self.n_features, len(self.columns))  # one behind: the zeros
-        sources[list(self.columns)] = np.arange(len(self.columns))
-        padded = xp.concatenate([z, xp.zeros_like(z[..., :1])], axis=-1)
-        return xp.take(padded, sources, axis=-1)
-
-    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
-        """Return those of the kept columns."""
-        full = np.broadcast_to(loc, self.n_features), np.broadcast_to(scale, self.n_features)
-        return full[0][list(self.columns)], full[1][list(self.columns)]
-
-
-class Squeeze(Map):
-    """Drops the last axis of length 1: the column of a 1-D target, and back.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Squeeze().forward(np.zeros((3, 1)), np).shape
-    (3,)
-    """
-
-    def forward(self, x: Any, xp: Any) -> Any:
-        """Return ``x`` of shape (n, 1) as shape (n,)."""
-        return xp.squeeze(x, axis=-1)
-
-    def inverse(self, z: Any, xp: Any) -> Any:
-        """Return ``z`` of shape (n,) as shape (n, 1)."""
-        return xp.expand_dims(z, axis=-1)
-
-
-class BothClasses(Map):
-    """The probability of the second of two classes as the probabilities of both.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> BothClasses().forward(np.array([[0.25]]), np)
-    array([[0.75, 0.25]])
-    """
-
-    def forward(self, x: Any, xp: Any) -> Any:
-        """Return ``x`` of shape (n, 1) as ``[1 - x, x]`` of shape (n, 2)."""
-        return xp.concatenate([xp.subtract(1.0, x), x], axis=-1)
-
-    def inverse(self, z: Any, xp: Any) -> Any:
-        """Return the second column of ``z``, of shape (n, 1)."""
-        return z[..., 1:]
+def constants(map_: Any, *names: str) -> None:
+    """Make the named fields of a new map read-only float64 arrays."""
+    for name in names:
+        value = np.array(getattr(map_, name), dtype=np.float64)
+        value.flags.writeable = False
+        object.__setattr__(map_, name, value)

@@ -1,0 +1,250 @@
+"""The maps of scikit-learn's transformers, and of our scalers."""
+
+from __future__ import annotations
+
+import warnings
+from math import factorial
+from typing import Any
+
+import numpy as np
+from sklearn import decomposition, preprocessing
+from sklearn.feature_selection import SelectorMixin
+from sklearn.impute import SimpleImputer
+
+from .. import scalers
+from ..exceptions import UnsupportedTransformerError
+from ..maps import (
+    Affine,
+    Bins,
+    Chain,
+    Codes,
+    Function,
+    Impute,
+    Map,
+    Monomials,
+    Normalize,
+    OneHot,
+    Piecewise,
+    Power,
+    Project,
+    Quantiles,
+    Take,
+    Threshold,
+)
+from ..scalers._maps import max_abs_map, min_max_map, robust_map, standard_map
+from ._registry import function_pair, register_map
+
+for module in (preprocessing, scalers):
+    register_map(module.StandardScaler)(standard_map)
+    register_map(module.MinMaxScaler)(min_max_map)
+    register_map(module.MaxAbsScaler)(max_abs_map)
+    register_map(module.RobustScaler)(robust_map)
+
+
+@register_map(SelectorMixin)
+def selector_map(selector: Any) -> Map:
+    """Return the map of any fitted feature selector."""
+    return Take(tuple(selector.get_support(indices=True).tolist()), selector.n_features_in_)
+
+
+@register_map(preprocessing.PowerTransformer)
+def power_map(transformer: Any) -> Map:
+    """Return the map of a fitted ``PowerTransformer``."""
+    power = Power(transformer.lambdas_, is_signed=transformer.method == "yeo-johnson")
+    # The scaler has no public name.
+    return Chain((power, standard_map(transformer._scaler))) if transformer.standardize else power
+
+
+@register_map(preprocessing.QuantileTransformer)
+def quantile_map(transformer: Any) -> Map:
+    """Return the map of a fitted ``QuantileTransformer``."""
+    return Quantiles(
+        np.transpose(transformer.quantiles_),
+        transformer.references_,
+        is_normal=transformer.output_distribution == "normal",
+    )
+
+
+@register_map(preprocessing.Normalizer)
+def normalizer_map(normalizer: Any) -> Map:
+    """Return the map of a ``Normalizer``."""
+    return Normalize(normalizer.norm)
+
+
+@register_map(preprocessing.Binarizer)
+def binarizer_map(binarizer: Any) -> Map:
+    """Return the map of a ``Binarizer``."""
+    return Threshold(binarizer.threshold)
+
+
+@register_map(preprocessing.PolynomialFeatures)
+def polynomial_map(transformer: Any) -> Map:
+    """Return the map of fitted ``PolynomialFeatures``."""
+    powers = transformer.powers_
+    n_features, degree = powers.shape[1], max(1, int(powers.sum(axis=1).max(initial=0)))
+    factors = np.full((len(powers), degree), n_features, dtype=np.int32)
+    for row, exponents in zip(factors, powers, strict=True):
+        chosen = np.repeat(np.arange(n_features), exponents)
+        row[: len(chosen)] = chosen
+    return Monomials(factors)
+
+
+@register_map(preprocessing.SplineTransformer)
+def spline_map(transformer: Any) -> Map:
+    """Return the map of a fitted ``SplineTransformer``."""
+    if getattr(transformer, "handle_missing", "error") == "zeros":
+        raise _refused(transformer, 'handle_missing="zeros"')
+    splines = transformer.bsplines_
+    pieces = [_pieces(spline, transformer.extrapolation) for spline in splines]
+    knots = [spline.t[spline.k : -spline.k or None] for spline in splines]
+    is_periodic = transformer.extrapolation == "periodic"
+    map_: Map = Piecewise(
+        knots,
+        np.stack([origins for origins, _ in pieces]),
+        np.stack([coefficients for _, coefficients in pieces], axis=1),
+        np.array([np.ptp(each) for each in knots]) if is_periodic else None,
+    )
+    if transformer.include_bias:
+        return map_
+    n_splines = splines[0].c.shape[1]
+    every = np.arange(n_splines * len(splines))
+    kept = every[(every + 1) % n_splines != 0]
+    return Chain((map_, Take(tuple(kept.tolist()), len(every))))
+
+
+def _pieces(spline: Any, extrapolation: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return origins and coefficients of the polynomials of a spline, the two outer ones added."""
+    first, last = spline.t[spline.k], spline.t[-spline.k - 1]
+    inner = spline.t[spline.k : -spline.k - 1]
+    origins = np.concatenate([[first], inner, [last]])
+    orders = range(max(spline.k, 1) + 1)
+    coefficients = np.array([spline(origins, nu=m) / factorial(m) for m in orders])
+    if extrapolation == "continue":  # the last piece goes on as the one before it
+        origins[-1], coefficients[:, -1] = origins[-2], coefficients[:, -2]
+    elif extrapolation == "error":
+        coefficients[:, [0, -1]] = np.nan
+    elif extrapolation in ("constant", "linear"):
+        degree = 0 if extrapolation == "constant" else 1
+        coefficients[degree + 1 :, [0, -1]] = 0.0
+    return origins, coefficients
+
+
+@register_map(preprocessing.KBinsDiscretizer)
+def bins_map(transformer: Any) -> Map:
+    """Return the map of a fitted ``KBinsDiscretizer``."""
+    bins = Bins(transformer.bin_edges_)
+    if transformer.encode == "ordinal":
+        return bins
+    numbers = [np.arange(n, dtype=np.float64) for n in transformer.n_bins_]
+    return Chain((bins, OneHot(numbers, np.full(len(numbers), np.nan))))
+
+
+@register_map(preprocessing.OrdinalEncoder)
+def ordinal_map(encoder: Any) -> Map:
+    """Return the map of a fitted ``OrdinalEncoder`` of numbers."""
+    _check_numeric(encoder)
+    codes = [
+        _encoded(encoder, column, categories)[:, column]
+        for column, categories in enumerate(encoder.categories_)
+    ]
+    unknown = encoder.unknown_value if encoder.handle_unknown == "use_encoded_value" else np.nan
+    return Codes(encoder.categories_, codes, np.full(len(codes), unknown, dtype=np.float64))
+
+
+@register_map(preprocessing.OneHotEncoder)
+def one_hot_map(encoder: Any) -> Map:
+    """Return the map of a fitted ``OneHotEncoder`` of numbers."""
+    _check_numeric(encoder)
+    lengths = encoder._n_features_outs  # in no public attribute
+    codes, unknown, fallback = [], [], []  # type: list[Any], list[float], list[float]
+    for column, categories in enumerate(encoder.categories_):
+        place = slice(sum(lengths[:column]), sum(lengths[: column + 1]))
+        found = _codes(_encoded(encoder, column, categories)[:, place])
+        codes.append(found)
+        unknown.append(_unknown_code(encoder, column, place))
+        dropped = np.flatnonzero(found == -1.0)
+        fallback.append(-1.0 if len(dropped) == 1 else np.nan)
+    columns = [np.arange(n, dtype=np.float64) for n in lengths]
+    return Chain((Codes(encoder.categories_, codes, unknown), OneHot(columns, fallback)))
+
+
+def _codes(rows: np.ndarray) -> np.ndarray:
+    """Return the place of the 1 in each row, -1 where there is none."""
+    if not rows.shape[1]:
+        return np.full(len(rows), -1.0)
+    return np.where(rows.any(axis=1), rows.argmax(axis=1), -1.0)
+
+
+def _unknown_code(encoder: Any, column: int, place: slice) -> float:
+    if encoder.handle_unknown == "error":
+        return np.nan
+    other = np.nanmax(np.asarray(encoder.categories_[column], dtype=np.float64), initial=0.0) + 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says what is asked of it here
+        return float(_codes(_encoded(encoder, column, np.array([other]))[:, place])[0])
+
+
+def _encoded(encoder: Any, column: int, values: np.ndarray) -> np.ndarray:
+    """Return what the encoder makes of these values of a column."""
+    rows = np.empty((len(values), encoder.n_features_in_), dtype=np.float64)
+    rows[:] = [categories[0] for categories in encoder.categories_]
+    rows[:, column] = values
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        encoded = encoder.transform(rows)
+    return np.asarray(encoded.todense() if hasattr(encoded, "todense") else encoded)
+
+
+def _check_numeric(encoder: Any) -> None:
+    for column, categories in enumerate(encoder.categories_):
+        if np.asarray(categories).dtype.kind not in "biuf":
+            names = getattr(encoder, "feature_names_in_", None)
+            said = column if names is None else repr(names[column])
+            raise _refused(
+                encoder, f"column {said}, whose categories are no numbers: encode them before"
+            )
+
+
+def _refused(transformer: Any, what: str) -> UnsupportedTransformerError:
+    return UnsupportedTransformerError(
+        f"{type(transformer).__name__} has no form as Keras operations with {what}."
+    )
+
+
+@register_map(SimpleImputer)
+def imputer_map(imputer: Any) -> Map:
+    """Return the map of a fitted ``SimpleImputer`` of numbers."""
+    try:
+        missing = float(imputer.missing_values)
+        statistics = np.asarray(imputer.statistics_, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise _refused(imputer, "values that are no numbers") from None
+    indicated = imputer.indicator_.features_.tolist() if imputer.add_indicator else ()
+    return Impute(statistics, missing, tuple(indicated))
+
+
+@register_map(decomposition.PCA)
+@register_map(decomposition.IncrementalPCA)
+def pca_map(pca: Any) -> Map:
+    """Return the map of a fitted ``PCA``."""
+    deviations = np.sqrt(np.asarray(pca.explained_variance_, dtype=np.float64))
+    project = Project(pca.components_, pca.mean_, deviations)
+    if not pca.whiten:
+        return project
+    least = np.finfo(pca.explained_variance_.dtype).eps  # as scikit-learn does
+    return Chain((project, Affine(0.0, np.maximum(deviations, least))))
+
+
+@register_map(decomposition.TruncatedSVD)
+def svd_map(svd: Any) -> Map:
+    """Return the map of a fitted ``TruncatedSVD``."""
+    return Project(svd.components_, 0.0, np.sqrt(svd.explained_variance_))
+
+
+@register_map(preprocessing.FunctionTransformer)
+def function_map(transformer: Any) -> Map:
+    """Return the map of a ``FunctionTransformer`` of functions that are known."""
+    return Function(
+        function_pair(transformer.func, transformer.kw_args or {}),
+        function_pair(transformer.inverse_func, transformer.inv_kw_args or {}),
+    )

@@ -1,0 +1,39 @@
+"""Transformations written once, against an array namespace.
+
+A map is a small immutable object with ``forward(x, xp)`` and ``inverse(z, xp)``.
+The namespace ``xp`` is :mod:`numpy` on the host and :mod:`keras.ops` in a graph,
+so that both sides evaluate the same formula. The constants are float64: NumPy
+and Keras both promote a float32 ``x`` to float64 when they meet them (JAX
+without x64 stays in float32).
+"""
+
+from ._base import IDENTITY, UNBOUNDED, Affine, Chain, Clip, Inverse, Map
+from ._columns import BothClasses, Monomials, Parallel, Project, Squeeze, Take
+from ._functions import Function, Impute, Normalize, Power, Threshold
+from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
+
+__all__ = [
+    "IDENTITY",
+    "UNBOUNDED",
+    "Affine",
+    "Bins",
+    "BothClasses",
+    "Chain",
+    "Clip",
+    "Codes",
+    "Function",
+    "Impute",
+    "Inverse",
+    "Map",
+    "Monomials",
+    "Normalize",
+    "OneHot",
+    "Parallel",
+    "Piecewise",
+    "Power",
+    "Project",
+    "Quantiles",
+    "Squeeze",
+    "Take",
+    "Threshold",
+]

@@ -1,0 +1,247 @@
+"""Elementwise functions, and functions of single rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._base import IDENTITY, Map, constants
+
+_EPS = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Function(Map):
+    """A function and its inverse, each in two forms: for arrays and for tensors.
+
+    Parameters
+    ----------
+    forward_pair, inverse_pair : tuple of callable
+        The form for arrays and the form for tensors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> root = Function((np.sqrt, None), (np.square, None))  # on the host alone
+    >>> root.forward(np.array([9.0]), np), root.inverse(np.array([3.0]), np)
+    (array([3.]), array([9.]))
+    """
+
+    forward_pair: tuple[Any, Any]
+    inverse_pair: tuple[Any, Any]
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the function of ``x``."""
+        return self.forward_pair[xp is not np](x)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the inverse function of ``z``."""
+        return self.inverse_pair[xp is not np](z)
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return what becomes typical for the rest, where the inverse is one."""
+        with np.errstate(all="ignore"):
+            x = np.asarray(self.inverse(rest.typical(z, IDENTITY), np))
+            is_good = np.isfinite(x) & np.isfinite(self.forward(x, np))
+        return np.where(is_good, x, np.abs(z))
+
+
+@dataclass(frozen=True, eq=False)
+class Power(Map):
+    """The Box-Cox transformation, or Yeo and Johnson's.
+
+    With ``u = log(x)``, Box and Cox take ``(exp(lambda u) - 1) / lambda``; Yeo and Johnson
+    the same of ``u = log(1 + |x|)``, for negative ``x`` with ``2 - lambda`` and the sign
+    changed [1]_. Outside of the inverse's domain it is NaN, as in scikit-learn.
+
+    Parameters
+    ----------
+    lambdas : array-like of shape (n_features,)
+        The exponents.
+    is_signed : bool
+        Whether it is Yeo and Johnson's.
+
+    References
+    ----------
+    .. [1] I. Yeo and R. Johnson, "A new family of power transformations to improve
+       normality or symmetry", Biometrika 87 (2000).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squares = Power([2.0], is_signed=True)
+    >>> squares.forward(np.array([[3.0]]), np)
+    array([[7.5]])
+    >>> squares.inverse(np.array([[7.5]]), np)
+    array([[3.]])
+    """
+
+    lambdas: Any
+    is_signed: bool
+
+    def __post_init__(self) -> None:
+        constants(self, "lambdas")
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the power of ``x``."""
+        if not self.is_signed:
+            lambda_ = _nonzero(self.lambdas)
+            return xp.divide(xp.expm1(xp.multiply(xp.log(x), lambda_)), lambda_)
+        lambda_, size, sign = self._halves(x, xp)
+        power = xp.divide(xp.expm1(xp.multiply(xp.log1p(size), lambda_)), lambda_)
+        return xp.multiply(sign, power)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the number whose power is ``z``."""
+        if not self.is_signed:
+            lambda_ = _nonzero(self.lambdas)
+            return xp.exp(xp.divide(xp.log1p(xp.multiply(z, lambda_)), lambda_))
+        lambda_, size, sign = self._halves(z, xp)
+        root = xp.expm1(xp.divide(xp.log1p(xp.multiply(size, lambda_)), lambda_))
+        return xp.multiply(sign, root)
+
+    def _halves(self, x: Any, xp: Any) -> tuple[Any, Any, Any]:
+        """Return the exponent, the absolute value and the sign of each number."""
+        # NaN counts as positive and stays NaN. where(), since abs has no slope at 0.
+        is_negative = xp.less(x, 0.0)
+        lambda_ = xp.where(is_negative, _nonzero(2.0 - self.lambdas), _nonzero(self.lambdas))
+        return (
+            lambda_,
+            xp.where(is_negative, xp.negative(x), x),
+            xp.where(is_negative, np.float64(-1.0), np.float64(1.0)),
+        )
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return what becomes typical for the rest."""
+        with np.errstate(all="ignore"):
+            x = self.inverse(rest.typical(z, IDENTITY), np)
+        return np.where(np.isfinite(x), x, np.abs(z) + 1.0)
+
+
+def _nonzero(lambdas: np.ndarray) -> np.ndarray:
+    """Return the exponents, with 1e-20 for zero: the limit to the last digit, by one formula."""
+    return np.where(np.abs(lambdas) < _EPS, 1e-20, lambdas)
+
+
+@dataclass(frozen=True, eq=False)
+class Normalize(Map):
+    """Divides each row by its norm, unless that is below ``10 * eps``.
+
+    Parameters
+    ----------
+    norm : {"l1", "l2", "max"}
+        The norm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Normalize("l2").forward(np.array([[3.0, 4.0], [0.0, 0.0]]), np)
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+
+    norm: str
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return ``x / norm(x)``."""
+        return xp.divide(x, self._norms(x, xp))
+
+    def _norms(self, x: Any, xp: Any) -> Any:
+        sizes = xp.abs(x)
+        largest = xp.max(sizes, axis=-1, keepdims=True)
+        # Of zeros, the root has no slope, so that they must not reach it.
+        if self.norm == "l2":
+            safe = xp.where(xp.less(largest, np.float64(_EPS**2)), np.float64(1.0), largest)
+            shares = xp.divide(x, safe)  # nor overflow
+            total = xp.sum(xp.square(shares), axis=-1, keepdims=True)
+            norms = xp.multiply(safe, xp.sqrt(xp.maximum(total, np.float64(_EPS))))
+        else:
+            norms = largest if self.norm == "max" else xp.sum(sizes, axis=-1, keepdims=True)
+        return xp.where(xp.less(norms, np.float64(10 * _EPS)), np.float64(1.0), norms)
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(Map):
+    """Says with 1 and 0 which numbers are above a threshold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Threshold(2.0).forward(np.array([1.0, 2.0, 3.0]), np)
+    array([0., 0., 1.])
+    """
+
+    threshold: float
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return 1 where ``x`` is above the threshold, else 0."""
+        return xp.where(xp.greater(x, np.float64(self.threshold)), np.float64(1), np.float64(0))
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return numbers around the threshold, and the threshold."""
+        return np.where(z > 2.0, self.threshold, self.threshold + z)
+
+
+@dataclass(frozen=True, eq=False)
+class Impute(Map):
+    """Puts a statistic where a value is missing.
+
+    Parameters
+    ----------
+    statistics : array-like of shape (n_features,)
+        What to put; columns where it is NaN are left out.
+    missing : float
+        The number that stands for a missing value, or NaN.
+    indicated : tuple of int
+        Columns for which another column, behind all, says with 1 what was missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> impute = Impute([1.0, 2.0], missing=np.nan, indicated=(0,))
+    >>> impute.forward(np.array([[np.nan, 7.0]]), np)
+    array([[1., 7., 1.]])
+    >>> impute.inverse(np.array([[1.0, 7.0, 1.0]]), np)
+    array([[nan,  7.]])
+    """
+
+    statistics: Any
+    missing: float
+    indicated: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        constants(self, "statistics")
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return ``x`` without missing values, and what was missing."""
+        missing = np.float64(self.missing)
+        is_missing = xp.isnan(x) if np.isnan(missing) else xp.equal(x, missing)
+        filled = xp.where(is_missing, self.statistics, x)
+        kept = np.flatnonzero(~np.isnan(self.statistics)).astype(np.int32)
+        if len(kept) < len(self.statistics):
+            filled = xp.take(filled, kept, axis=-1)
+        if not self.indicated:
+            return filled
+        indicator = xp.where(is_missing, np.float64(1), np.float64(0))
+        said = xp.take(indicator, np.array(self.indicated, dtype=np.int32), axis=-1)
+        return xp.concatenate([filled, said], axis=-1)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return ``z`` with values missing again where the indicator says so."""
+        n_features = len(self.statistics)
+        if not self.indicated or np.isnan(self.statistics).any():
+            return super().inverse(z, xp)
+        sources = np.full(n_features, len(self.indicated), dtype=np.int32)  # behind: zeros
+        sources[list(self.indicated)] = np.arange(len(self.indicated))
+        said = xp.concatenate([z[..., n_features:], xp.zeros_like(z[..., :1])], axis=-1)
+        was_missing = xp.not_equal(xp.take(said, sources, axis=-1), 0.0)
+        return xp.where(was_missing, np.float64(self.missing), z[..., :n_features])
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return what the rest was fitted on, the statistics, and missing values."""
+        is_whole = not (self.indicated or np.isnan(self.statistics).any())
+        rows = rest.typical(z, IDENTITY) if is_whole else z
+        rows = np.where((z < -2.0) & ~np.isnan(self.statistics), self.statistics, rows)
+        return np.where(z > 2.0, self.missing, rows)

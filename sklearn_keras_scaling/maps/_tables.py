@@ -1,0 +1,404 @@
+"""Maps that look a number up among sorted ones: quantiles, bins, categories, splines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from ._base import Map, constants
+
+#: What scikit-learn's QuantileTransformer takes for a bound, and its last probability.
+_THRESHOLD = 1e-7
+_LEAST = _THRESHOLD - np.spacing(1)
+
+
+def padded(columns: Sequence[Any], fill: float = np.inf) -> np.ndarray:
+    """Return sorted numbers of each column as one table, filled up to a length of 2**k - 1."""
+    longest = max(map(len, columns), default=0)
+    table = np.full((len(columns), 2 ** max(longest.bit_length(), 1) - 1), fill)
+    for row, column in zip(table, columns, strict=True):
+        row[: len(column)] = column
+    return table
+
+
+def look_up(table: np.ndarray, index: Any, xp: Any) -> Any:
+    """Return for each column the entry of its row of ``table`` with this index.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_features, n) or (n_features, n, k)
+        A row for each column.
+    index : array of int32 of shape (..., n_features)
+        Within the rows.
+    xp : module
+        Array namespace.
+    """
+    starts = np.arange(len(table), dtype=np.int32) * table.shape[1]
+    flat = table.reshape(-1, *table.shape[2:])
+    return xp.take(flat, xp.add(index, starts), axis=0)
+
+
+def count_below(table: np.ndarray, x: Any, xp: Any, *, or_equal: bool) -> Any:
+    """Return how many numbers of its column's sorted row are below each number of ``x``.
+
+    A binary search, unrolled: as many operations as the table's length has digits, however
+    many columns there are.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_features, 2**k - 1)
+        As :func:`padded` returns it.
+    x : array of shape (..., n_features)
+        What to look up.
+    xp : module
+        Array namespace.
+    or_equal : bool
+        Whether those that are equal count.
+
+    Returns
+    -------
+    count : array of int32 of the shape of ``x``
+        0 for NaN.
+    """
+    is_counted = xp.less_equal if or_equal else xp.less
+    count = xp.zeros_like(x, dtype="int32")
+    step = (table.shape[1] + 1) // 2
+    while step:
+        entry = look_up(table, xp.add(count, np.int32(step - 1)), xp)
+        count = xp.where(is_counted(entry, x), xp.add(count, np.int32(step)), count)
+        step //= 2
+    return count
+
+
+def _limit(index: Any, last: Any, xp: Any) -> Any:
+    return xp.minimum(xp.maximum(index, np.int32(0)), np.asarray(last, dtype=np.int32))
+
+
+def _choose(z: np.ndarray, columns: Sequence[Any]) -> np.ndarray:
+    """Return numbers of each column's sequence, about equally often."""
+    share = 1.0 / (1.0 + np.exp(-1.7 * z))
+    choices = [np.asarray(c)[(share[..., i] * len(c)).astype(int)] for i, c in enumerate(columns)]
+    return np.stack(choices, axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiles(Map):
+    """The empirical distribution function, between the quantiles a straight line.
+
+    Parameters
+    ----------
+    quantiles : array-like of shape (n_features, n_quantiles)
+        Sorted.
+    references : array-like of shape (n_quantiles,)
+        Their probabilities, equally spaced from 0 to 1.
+    is_normal : bool
+        Whether a normal distribution's quantile function follows.
+
+    Notes
+    -----
+    At a number that is several quantiles at once, their mean is taken, as in scikit-learn.
+    ``keras.ops`` has the quantile function by ``erfinv`` alone, which is up to 1e-9 off in
+    the tails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> map_ = Quantiles([[0.0, 10.0, 100.0]], [0.0, 0.5, 1.0], is_normal=False)
+    >>> map_.forward(np.array([[5.0], [55.0]]), np)
+    array([[0.25],
+           [0.75]])
+    >>> map_.inverse(np.array([[0.75]]), np)
+    array([[55.]])
+    """
+
+    quantiles: Any
+    references: Any
+    is_normal: bool
+
+    def __post_init__(self) -> None:
+        constants(self, "quantiles", "references")
+
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
+        """From 0 to 1, or the quantiles of what counts for 0 and 1."""
+        if not self.is_normal:
+            return (0.0, 1.0)
+        return (float(special.ndtri(_LEAST)), float(special.ndtri(1 - _LEAST)))
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the probability of a smaller number, or its normal quantile."""
+        table, last = padded(self.quantiles), len(self.references) - 1
+        below = count_below(table, x, xp, or_equal=False)
+        up_to = count_below(table, x, xp, or_equal=True)
+        lower = _limit(xp.subtract(up_to, np.int32(1)), last, xp)
+        upper = _limit(below, last, xp)
+        ends = [look_up(table, index, xp) for index in (lower, upper)]
+        values = [xp.take(self.references, index) for index in (lower, upper)]
+        p = self._bound(_between(x, ends, values, xp), x, xp)
+        # Limited before, not after: the quantile function has no slope at 0 and 1.
+        return _ndtri(xp.clip(p, _LEAST, 1 - _LEAST), xp) if self.is_normal else p
+
+    def _bound(self, p: Any, x: Any, xp: Any) -> Any:
+        """Return 0 and 1 outside of the quantiles, and for a normal distribution next to them."""
+        first, last = self.quantiles[:, 0], self.quantiles[:, -1]
+        if self.is_normal:
+            is_low = xp.less(xp.subtract(x, np.float64(_THRESHOLD)), first)
+            is_high = xp.greater(xp.add(x, np.float64(_THRESHOLD)), last)
+        else:
+            is_low, is_high = xp.equal(x, first), xp.equal(x, last)
+        p = xp.where(is_low, np.float64(0), xp.where(is_high, np.float64(1), p))
+        return xp.where(xp.isnan(x), x, p)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the quantile with this probability, or with that of this normal quantile."""
+        p = _ndtr(z, xp) if self.is_normal else z
+        last = len(self.references) - 1
+        up_to = count_below(padded([self.references]), p, xp, or_equal=True)
+        lower = _limit(xp.subtract(up_to, np.int32(1)), max(last - 1, 0), xp)
+        upper = _limit(xp.add(lower, np.int32(1)), last, xp)
+        ends = [xp.take(self.references, index) for index in (lower, upper)]
+        values = [look_up(self.quantiles, index, xp) for index in (lower, upper)]
+        x = _between(xp.clip(p, 0.0, 1.0), ends, values, xp)
+        if self.is_normal:
+            x = xp.where(xp.greater(p, np.float64(1 - _THRESHOLD)), self.quantiles[:, -1], x)
+            x = xp.where(xp.less(p, np.float64(_THRESHOLD)), self.quantiles[:, 0], x)
+        return xp.where(xp.isnan(z), z, x)
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return quantiles, and numbers between them."""
+        rows = self.inverse(z if self.is_normal else special.ndtr(z), np)
+        rows[::2] = _choose(z[::2], self.quantiles)
+        return rows
+
+
+def _between(x: Any, ends: list[Any], values: list[Any], xp: Any) -> Any:
+    """Return the straight line between two points at ``x``; their mean where they coincide."""
+    width = xp.subtract(ends[1], ends[0])
+    is_line = xp.greater(width, 0.0)
+    share = xp.divide(xp.subtract(x, ends[0]), xp.where(is_line, width, np.float64(1)))
+    line = xp.add(values[0], xp.multiply(share, xp.subtract(values[1], values[0])))
+    return xp.where(is_line, line, xp.multiply(xp.add(*values), np.float64(0.5)))
+
+
+def _ndtri(p: Any, xp: Any) -> Any:
+    """Return the normal distribution's quantile function of ``p``."""
+    if xp is np:
+        return special.ndtri(p)
+    return xp.multiply(xp.erfinv(xp.subtract(xp.multiply(p, np.float64(2)), 1.0)), np.sqrt(2.0))
+
+
+def _ndtr(z: Any, xp: Any) -> Any:
+    """Return the normal distribution function of ``z``."""
+    if xp is np:
+        return special.ndtr(z)
+    return xp.multiply(xp.add(xp.erf(xp.multiply(z, np.sqrt(0.5))), 1.0), np.float64(0.5))
+
+
+@dataclass(frozen=True, eq=False)
+class Bins(Map):
+    """The number of the interval that a value is in; the inverse is the interval's centre.
+
+    Parameters
+    ----------
+    edges : sequence of array-like of shape (n_bins + 1,)
+        For each column its edges, sorted; an inner edge belongs to the bin above it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bins = Bins([[0.0, 1.0, 5.0]])
+    >>> bins.forward(np.array([[-3.0], [1.0]]), np)
+    array([[0.],
+           [1.]])
+    >>> bins.inverse(np.array([[1.0]]), np)
+    array([[3.]])
+    """
+
+    edges: Sequence[Any]
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the bins' numbers."""
+        inner = padded([np.asarray(edges)[1:-1] for edges in self.edges])
+        return xp.multiply(count_below(inner, x, xp, or_equal=True), np.float64(1))
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the bins' centres."""
+        centres = [(np.asarray(edges)[1:] + np.asarray(edges)[:-1]) * 0.5 for edges in self.edges]
+        return Codes([np.arange(len(c)) for c in centres], centres).forward(xp.floor(z), xp)
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return edges, and numbers around them."""
+        rows = _choose(z, self.edges)
+        width = np.array([np.ptp(edges) / max(len(edges) - 1, 1) for edges in self.edges])
+        rows[1::2] += z[1::2] * width
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Codes(Map):
+    """A number for each category; the inverse is the category with that number.
+
+    Parameters
+    ----------
+    categories : sequence of array-like
+        For each column its numeric categories, sorted, NaN last if it is one.
+    codes : sequence of array-like
+        Their numbers; those that several categories share have no inverse.
+    unknown : array-like of shape (n_features,), default=None
+        The code of any other number; by default NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codes = Codes([[10.0, 20.0]], [[0.0, 1.0]])
+    >>> codes.forward(np.array([[20.0], [15.0]]), np)
+    array([[ 1.],
+           [nan]])
+    >>> codes.inverse(np.array([[1.0]]), np)
+    array([[20.]])
+    """
+
+    categories: Sequence[Any]
+    codes: Sequence[Any]
+    unknown: Any = None
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the codes."""
+        finite = [
+            np.asarray(c, dtype=float)[~np.isnan(np.asarray(c, dtype=float))]
+            for c in self.categories
+        ]
+        table = padded(finite)
+        last = np.array([max(len(each) - 1, 0) for each in finite])
+        index = _limit(count_below(table, x, xp, or_equal=False), last, xp)
+        is_known = xp.equal(look_up(table, index, xp), x)
+        unknown = (
+            np.full(len(table), np.nan)
+            if self.unknown is None
+            else np.asarray(self.unknown, dtype=float)
+        )
+        of_nan = np.array(
+            [
+                codes[-1] if len(codes) > len(known) else other
+                for codes, known, other in zip(self.codes, finite, unknown, strict=True)
+            ],
+            dtype=np.float64,
+        )
+        found = look_up(padded(self.codes, np.nan), index, xp)
+        return xp.where(is_known, found, xp.where(xp.isnan(x), of_nan, unknown))
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the categories; NaN for other numbers."""
+        codes, categories = [], []
+        for own, named in zip(self.codes, self.categories, strict=True):
+            each, first, count = np.unique(own, return_index=True, return_counts=True)
+            codes.append(each)
+            categories.append(np.where(count > 1, np.nan, np.asarray(named, dtype=float)[first]))
+        return Codes(codes, categories).forward(z, xp)
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return categories."""
+        return _choose(z, self.categories)
+
+
+@dataclass(frozen=True, eq=False)
+class OneHot(Map):
+    """A column for each code; 1 where it is the one, else 0. NaN makes NaN of all of them.
+
+    Parameters
+    ----------
+    codes : sequence of array-like
+        For each column the codes that have a column.
+    fallback : array-like of shape (n_features,)
+        What the inverse makes of a row of zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_hot = OneHot([[0.0, 1.0, 2.0]], [np.nan])
+    >>> one_hot.forward(np.array([[2.0]]), np)
+    array([[0., 0., 1.]])
+    >>> one_hot.inverse(np.array([[0.1, 0.9, 0.0]]), np)
+    array([[1.]])
+    """
+
+    codes: Sequence[Any]
+    fallback: Any
+
+    def __post_init__(self) -> None:
+        constants(self, "fallback")
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the columns."""
+        sources = np.repeat(np.arange(len(self.codes), dtype=np.int32), list(map(len, self.codes)))
+        repeated = xp.take(x, sources, axis=-1)
+        is_it = xp.equal(repeated, np.concatenate([np.asarray(c, dtype=float) for c in self.codes]))
+        hot = xp.where(is_it, np.float64(1), np.float64(0))
+        return xp.where(xp.isnan(repeated), repeated, hot)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the code of each column's largest number."""
+        lengths = list(map(len, self.codes))
+        table = padded(self.codes, np.nan)
+        sources = np.full(table.shape, sum(lengths), dtype=np.int32)  # the last: one that loses
+        starts = np.cumsum([0, *lengths])
+        for row, start, length in zip(sources, starts[:-1], lengths, strict=True):
+            row[:length] = np.arange(start, start + length)
+        losing = xp.subtract(xp.zeros_like(z[..., :1]), np.float64(np.inf))
+        groups = xp.take(xp.concatenate([z, losing], axis=-1), sources, axis=-1)
+        largest = xp.argmax(groups, axis=-1)
+        is_hot = xp.any(xp.not_equal(xp.where(xp.isfinite(groups), groups, 0.0), 0.0), axis=-1)
+        index = xp.multiply(largest, np.int32(1))
+        return xp.where(is_hot, look_up(table, index, xp), self.fallback)
+
+
+@dataclass(frozen=True, eq=False)
+class Piecewise(Map):
+    """Polynomials between knots, several of each column.
+
+    Parameters
+    ----------
+    knots : sequence of array-like of shape (n_knots,)
+        For each column, sorted.
+    origins : ndarray of shape (n_features, n_knots + 1)
+        Where each piece is zero; the first piece is below the first knot.
+    coefficients : ndarray of shape (degree + 1, n_features, n_knots + 1, n_outputs)
+        Of the powers of the distance from the origin, the highest last.
+    period : ndarray of shape (n_features,) or None
+        Numbers are taken modulo this, from the first knot.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slopes = np.array([[[[0.0], [0.0]]], [[[0.0], [2.0]]]])
+    >>> hinge = Piecewise([[1.0]], np.array([[1.0, 1.0]]), slopes)
+    >>> hinge.forward(np.array([[0.0], [3.0]]), np)
+    array([[0.],
+           [4.]])
+    """
+
+    knots: Sequence[Any]
+    origins: np.ndarray
+    coefficients: np.ndarray
+    period: Any = None
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the polynomials' values, those of one column side by side."""
+        if self.period is not None:
+            first = np.array([knots[0] for knots in self.knots], dtype=np.float64)
+            x = xp.add(xp.mod(xp.subtract(x, first), self.period), first)
+        piece = count_below(padded(self.knots), x, xp, or_equal=True)
+        distance = xp.expand_dims(xp.subtract(x, look_up(self.origins, piece, xp)), axis=-1)
+        value, *others = (look_up(c, piece, xp) for c in self.coefficients[::-1])
+        for other in others:
+            value = xp.add(xp.multiply(value, distance), other)
+        n_features, n_outputs = len(self.knots), self.coefficients.shape[-1]
+        return xp.reshape(value, (-1, *x.shape[1:-1], n_features * n_outputs))
+
+    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+        """Return knots, and numbers around them."""
+        return Bins(self.knots).typical(z, rest)

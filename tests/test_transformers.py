@@ -1,0 +1,58 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from sklearn_keras_scaling import certify, to_keras
+from sklearn_keras_scaling.bridge import map_of, widest_float
+
+from .transformers import CASES
+
+HAS_FLOAT64 = widest_float() == "float64"
+
+
+def dense(result):
+    return np.asarray(result.todense() if hasattr(result, "todense") else result, dtype=np.float64)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request):
+    return request.param
+
+
+def test_the_map_on_the_host_is_what_scikit_learn_computes(case):
+    fitted = case.fitted()
+    expected = dense(fitted.transform(case.X))
+    found = map_of(fitted).forward(np.asarray(case.X, dtype=np.float64), np)
+    spread = np.where(expected.std(axis=0) > 0, expected.std(axis=0), 1.0)
+    assert np.nanmax(np.abs(found - expected) / spread, initial=0.0) < 1e-12
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+
+
+def test_the_graph_is_what_scikit_learn_computes(case):
+    fitted = case.fitted()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if not HAS_FLOAT64 else "error")
+        model = to_keras(fitted, dtype=None if HAS_FLOAT64 else "float32")
+    certificate = certify(fitted, model)
+    print(certificate)
+    assert certificate.within < (1e-4 if HAS_FLOAT64 else 1e-2)
+
+
+def test_the_inverse_is_scikit_learns(case):
+    fitted = case.fitted()
+    if not hasattr(fitted, "inverse_transform"):
+        pytest.skip("no inverse in scikit-learn")
+    Z = dense(fitted.transform(case.X))
+    try:
+        expected = np.asarray(fitted.inverse_transform(Z), dtype=np.float64)
+    except ValueError:  # without an indicator; with categories that became one
+        pytest.skip("no inverse in scikit-learn")
+    spread = np.nanstd(expected, axis=0)
+    spread[spread == 0] = 1.0
+    found = np.asarray(map_of(fitted).inverse(Z, np))
+    np.testing.assert_allclose(found / spread, expected / spread, rtol=1e-12, atol=1e-12)
+    if HAS_FLOAT64:
+        model = to_keras(fitted, inverse=True, dtype="float64")
+        found = np.asarray(model(Z))
+        np.testing.assert_allclose(found / spread, expected / spread, rtol=1e-9, atol=1e-9)

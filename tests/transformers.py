@@ -1,0 +1,149 @@
+"""Every supported transformer, with data that it is meant for; ``test_transformers.py`` runs them.
+
+``python -m tests.transformers`` writes the table of ``docs/transformers.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import compose, decomposition, feature_selection, impute, pipeline, preprocessing
+
+import sklearn_keras_scaling as sks
+
+RNG = np.random.default_rng(0)
+NORMAL = RNG.normal(size=(80, 3)) * [1.0, 10.0, 0.1] + [5.0, 0.0, -2.0]
+POSITIVE = np.exp(RNG.normal(size=(80, 3)))
+SKEWED = np.sign(NORMAL) * np.abs(NORMAL) ** 1.5
+CODES = np.column_stack(
+    [RNG.integers(0, 3, 80), RNG.choice([10, 20, 50, 90], 80), np.arange(80) % 2]
+)
+CODES = CODES.astype(float)
+MISSING = np.where(RNG.random((80, 3)) < 0.2, np.nan, NORMAL)
+TIED = np.round(NORMAL)
+FRAME = pd.DataFrame({"age": POSITIVE[:, 0], "income": 1e3 * POSITIVE[:, 1], "site": CODES[:, 1]})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A transformer and data to fit it on."""
+
+    name: str
+    transformer: Any
+    X: Any
+    y: Any = None
+
+    def fitted(self) -> Any:
+        return self.transformer.fit(self.X, self.y)
+
+
+def _cases() -> list[Case]:
+    y = NORMAL[:, 0] + NORMAL[:, 1]
+    labels = (y > 5).astype(int)
+    log = preprocessing.FunctionTransformer(np.log1p, np.expm1)
+    each = preprocessing
+    named = [
+        *[(scaler, NORMAL) for module in (each, sks) for scaler in _scalers(module)],
+        (each.PowerTransformer(), SKEWED),
+        (each.PowerTransformer(standardize=False), SKEWED),
+        (each.PowerTransformer("box-cox"), POSITIVE),
+        (each.PowerTransformer("box-cox", standardize=False), POSITIVE),
+        (each.QuantileTransformer(n_quantiles=30), NORMAL),
+        (each.QuantileTransformer(n_quantiles=30, output_distribution="normal"), NORMAL),
+        (each.QuantileTransformer(n_quantiles=80), TIED),
+        (each.QuantileTransformer(n_quantiles=1), NORMAL),
+        (each.Normalizer("l1"), NORMAL),
+        (each.Normalizer("l2"), NORMAL),
+        (each.Normalizer("max"), NORMAL),
+        (each.Binarizer(threshold=0.5), NORMAL),
+        (
+            each.KBinsDiscretizer(5, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+            NORMAL,
+        ),
+        (each.KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"), NORMAL),
+        (each.KBinsDiscretizer(3, encode="onehot", strategy="uniform"), NORMAL),
+        (each.PolynomialFeatures(3), NORMAL),
+        (each.PolynomialFeatures(2, interaction_only=True, include_bias=False), NORMAL),
+        *[
+            # One column of degree 1: from the second on, scikit-learn 1.9 miscounts the degree.
+            (
+                each.SplineTransformer(4, degree=degree, extrapolation=extrapolation),
+                NORMAL[:, :degree],
+            )
+            for degree in (1, 3)
+            for extrapolation in ("constant", "linear", "continue", "periodic")
+        ],
+        (each.SplineTransformer(5, knots="quantile", include_bias=False), NORMAL),
+        (log, POSITIVE),
+        (each.FunctionTransformer(), NORMAL),
+        (each.FunctionTransformer(np.sqrt, np.square), POSITIVE),
+        (impute.SimpleImputer(), MISSING),
+        (impute.SimpleImputer(strategy="median", add_indicator=True), MISSING),
+        (impute.SimpleImputer(missing_values=0, strategy="constant", fill_value=-1), CODES),
+        (each.OneHotEncoder(), CODES),
+        (each.OneHotEncoder(drop="first", sparse_output=False), CODES),
+        (each.OneHotEncoder(drop="if_binary", handle_unknown="ignore"), CODES),
+        (each.OneHotEncoder(max_categories=3, handle_unknown="infrequent_if_exist"), CODES),
+        (each.OrdinalEncoder(), CODES),
+        (
+            each.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+            CODES,
+        ),
+        (decomposition.PCA(2), NORMAL),
+        (decomposition.PCA(3, whiten=True), NORMAL),
+        (decomposition.IncrementalPCA(2, whiten=True), NORMAL),
+        (decomposition.TruncatedSVD(2), NORMAL),
+        (feature_selection.VarianceThreshold(0.5), NORMAL),
+        (feature_selection.SelectKBest(feature_selection.f_regression, k=2), NORMAL),
+        (pipeline.make_pipeline(log, each.StandardScaler(), decomposition.PCA(2)), POSITIVE),
+        (
+            pipeline.FeatureUnion(
+                [("scaled", each.StandardScaler()), ("pca", decomposition.PCA(1)), ("no", "drop")],
+                transformer_weights={"pca": 0.5},
+            ),
+            NORMAL,
+        ),
+        (
+            compose.ColumnTransformer(
+                [("log", log, ["age"]), ("site", each.OneHotEncoder(), ["site"])],
+                remainder=sks.RobustScaler(),
+                sparse_threshold=0,
+            ),
+            FRAME,
+        ),
+        (
+            compose.ColumnTransformer(
+                [("a", each.MinMaxScaler(), slice(0, 2)), ("b", "drop", [2])],
+                remainder="passthrough",
+            ),
+            NORMAL,
+        ),
+        (
+            compose.ColumnTransformer(
+                [("a", each.MinMaxScaler(), [True, False, True]), ("b", "passthrough", [-1])]
+            ),
+            NORMAL,
+        ),
+    ]
+    return [Case(_name(t), t, X, labels if "Select" in repr(t) else None) for t, X in named]
+
+
+def _scalers(module: Any) -> list[Any]:
+    return [
+        module.StandardScaler(),
+        module.StandardScaler(with_mean=False),
+        module.MinMaxScaler((-1, 2), clip=True),
+        module.MaxAbsScaler(),
+        module.RobustScaler(),
+    ]
+
+
+def _name(transformer: Any) -> str:
+    origin = "" if type(transformer).__module__.startswith("sklearn.") else "our "
+    return origin + " ".join(repr(transformer).split())
+
+
+CASES = _cases()
