@@ -261,15 +261,15 @@ class InPlace:
 
     def subtract(self, x: Any, y: Any) -> Any:
         """Return ``x - y``."""
-        return x if y.ndim == 0 and y == 0 else np.subtract(x, y, out=x)
+        return x if y.size == 1 and y[0] == 0 else np.subtract(x, y, out=x)
 
     def add(self, x: Any, y: Any) -> Any:
         """Return ``x + y``."""
-        return x if y.ndim == 0 and y == 0 else np.add(x, y, out=x)
+        return x if y.size == 1 and y[0] == 0 else np.add(x, y, out=x)
 
     def divide(self, x: Any, y: Any) -> Any:
         """Return ``x / y``."""
-        return x if y.ndim == 0 and y == 1 else self._divide(x, y, out=x)
+        return x if y.size == 1 and y[0] == 1 else self._divide(x, y, out=x)
 
 
 _WITH_DIVISION = InPlace(np.divide)

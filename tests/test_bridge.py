@@ -37,7 +37,7 @@ import keras, numpy
 x = numpy.load(sys.argv[1])
 for path in sys.argv[2:]:
     model = keras.saving.load_model(path, safe_mode=True)
-    numpy.save(path + ".npy", numpy.asarray(model(x)))
+    numpy.save(path + ".npy", keras.ops.convert_to_numpy(model(x)))
 """
 
 
@@ -260,7 +260,7 @@ def test_errors_say_what_to_do(regressor):
 
 
 def test_dtypes_that_are_none_are_refused(X):
-    with pytest.raises(ValueError, match="dtype must be None or one of float32, .* got 'float16'"):
+    with pytest.raises(ValueError, match=r"dtype must be None or one of float32, .* got 'float16'"):
         to_keras(sks.StandardScaler().fit(X), dtype="float16")
 
 

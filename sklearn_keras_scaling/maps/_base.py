@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ._namespaces import number
+
 UNBOUNDED = (-np.inf, np.inf)
 
 
@@ -109,7 +111,7 @@ class Affine(Map):
     def tile(self, repeats: int) -> Map:
         """Return the same with constants for ``repeats`` rows side by side."""
         constants = (self.loc, self.scale)
-        loc, scale = (np.tile(each, repeats) if each.ndim else each for each in constants)
+        loc, scale = (each if each.size == 1 else np.tile(each, repeats) for each in constants)
         return Affine(loc, scale, self.output_range)
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
@@ -145,7 +147,7 @@ class Clip(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` limited to ``[low, high]``."""
-        return xp.clip(x, self.low, self.high)
+        return xp.clip(x, number(self.low), number(self.high))
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` unchanged."""
@@ -242,6 +244,6 @@ class Inverse(Map):
 def constants(map_: Any, *names: str) -> None:
     """Make the named fields of a new map read-only float64 arrays."""
     for name in names:
-        value = np.array(getattr(map_, name), dtype=np.float64)
+        value = np.array(getattr(map_, name), dtype=np.float64, ndmin=1)
         value.flags.writeable = False
         object.__setattr__(map_, name, value)

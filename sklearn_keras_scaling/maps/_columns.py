@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._base import IDENTITY, Map, constants
+from ._namespaces import project
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +159,11 @@ class Project(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the coordinates of ``x``."""
-        return xp.matmul(xp.subtract(x, self.mean), self.components.T)
+        return project(xp.subtract(x, self.mean), self.components, xp)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the point with coordinates ``z``."""
-        return xp.add(xp.matmul(z, self.components), self.mean)
+        return xp.add(project(z, self.components.T, xp), self.mean)
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return rows that spread along the components as the training data."""

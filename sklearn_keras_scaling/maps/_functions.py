@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._base import IDENTITY, Map, constants
+from ._namespaces import at_least, number
 
 _EPS = np.finfo(np.float64).eps
 
@@ -110,7 +111,7 @@ class Power(Map):
         return (
             lambda_,
             xp.where(is_negative, xp.negative(x), x),
-            xp.where(is_negative, np.float64(-1.0), np.float64(1.0)),
+            xp.where(is_negative, number(-1.0), number(1.0)),
         )
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
@@ -153,13 +154,13 @@ class Normalize(Map):
         largest = xp.max(sizes, axis=-1, keepdims=True)
         # Of zeros, the root has no slope, so that they must not reach it.
         if self.norm == "l2":
-            safe = xp.where(xp.less(largest, np.float64(_EPS**2)), np.float64(1.0), largest)
+            safe = xp.where(xp.less(largest, number(_EPS**2)), number(1.0), largest)
             shares = xp.divide(x, safe)  # nor overflow
             total = xp.sum(xp.square(shares), axis=-1, keepdims=True)
-            norms = xp.multiply(safe, xp.sqrt(xp.maximum(total, np.float64(_EPS))))
+            norms = xp.multiply(safe, xp.sqrt(at_least(total, number(_EPS), xp)))
         else:
             norms = largest if self.norm == "max" else xp.sum(sizes, axis=-1, keepdims=True)
-        return xp.where(xp.less(norms, np.float64(10 * _EPS)), np.float64(1.0), norms)
+        return xp.where(xp.less(norms, number(10 * _EPS)), number(1.0), norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +178,7 @@ class Threshold(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return 1 where ``x`` is above the threshold, else 0."""
-        return xp.where(xp.greater(x, np.float64(self.threshold)), np.float64(1), np.float64(0))
+        return xp.where(xp.greater(x, number(self.threshold)), number(1), number(0))
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return numbers around the threshold, and the threshold."""
@@ -216,15 +217,15 @@ class Impute(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` without missing values, and what was missing."""
-        missing = np.float64(self.missing)
-        is_missing = xp.isnan(x) if np.isnan(missing) else xp.equal(x, missing)
+        missing = number(self.missing)
+        is_missing = xp.isnan(x) if np.isnan(self.missing) else xp.equal(x, missing)
         filled = xp.where(is_missing, self.statistics, x)
         kept = np.flatnonzero(~np.isnan(self.statistics)).astype(np.int32)
         if len(kept) < len(self.statistics):
             filled = xp.take(filled, kept, axis=-1)
         if not self.indicated:
             return filled
-        indicator = xp.where(is_missing, np.float64(1), np.float64(0))
+        indicator = xp.where(is_missing, number(1), number(0))
         said = xp.take(indicator, np.array(self.indicated, dtype=np.int32), axis=-1)
         return xp.concatenate([filled, said], axis=-1)
 
@@ -237,7 +238,7 @@ class Impute(Map):
         sources[list(self.indicated)] = np.arange(len(self.indicated))
         said = xp.concatenate([z[..., n_features:], xp.zeros_like(z[..., :1])], axis=-1)
         was_missing = xp.not_equal(xp.take(said, sources, axis=-1), 0.0)
-        return xp.where(was_missing, np.float64(self.missing), z[..., :n_features])
+        return xp.where(was_missing, number(self.missing), z[..., :n_features])
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return what the rest was fitted on, the statistics, and missing values."""

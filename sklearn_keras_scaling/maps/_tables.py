@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from ._base import Map, constants
+from ._namespaces import at_least, at_most, ndtr, ndtri, number
 
 #: What scikit-learn's QuantileTransformer takes for a bound, and its last probability.
 _THRESHOLD = 1e-7
@@ -74,8 +75,8 @@ def count_below(table: np.ndarray, x: Any, xp: Any, *, or_equal: bool) -> Any:
     return count
 
 
-def _limit(index: Any, last: Any, xp: Any) -> Any:
-    return xp.minimum(xp.maximum(index, np.int32(0)), np.asarray(last, dtype=np.int32))
+def _limit(index: Any, last: int, xp: Any) -> Any:
+    return at_most(at_least(index, np.int32(0), xp), np.int32(last), xp)
 
 
 def _choose(z: np.ndarray, columns: Sequence[Any]) -> np.ndarray:
@@ -140,32 +141,32 @@ class Quantiles(Map):
         values = [xp.take(self.references, index) for index in (lower, upper)]
         p = self._bound(_between(x, ends, values, xp), x, xp)
         # Limited before, not after: the quantile function has no slope at 0 and 1.
-        return _ndtri(xp.clip(p, _LEAST, 1 - _LEAST), xp) if self.is_normal else p
+        return ndtri(xp.clip(p, number(_LEAST), number(1 - _LEAST)), xp) if self.is_normal else p
 
     def _bound(self, p: Any, x: Any, xp: Any) -> Any:
         """Return 0 and 1 outside of the quantiles, and for a normal distribution next to them."""
         first, last = self.quantiles[:, 0], self.quantiles[:, -1]
         if self.is_normal:
-            is_low = xp.less(xp.subtract(x, np.float64(_THRESHOLD)), first)
-            is_high = xp.greater(xp.add(x, np.float64(_THRESHOLD)), last)
+            is_low = xp.less(xp.subtract(x, number(_THRESHOLD)), first)
+            is_high = xp.greater(xp.add(x, number(_THRESHOLD)), last)
         else:
             is_low, is_high = xp.equal(x, first), xp.equal(x, last)
-        p = xp.where(is_low, np.float64(0), xp.where(is_high, np.float64(1), p))
+        p = xp.where(is_low, number(0), xp.where(is_high, number(1), p))
         return xp.where(xp.isnan(x), x, p)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the quantile with this probability, or with that of this normal quantile."""
-        p = _ndtr(z, xp) if self.is_normal else z
+        p = ndtr(z, xp) if self.is_normal else z
         last = len(self.references) - 1
         up_to = count_below(padded([self.references]), p, xp, or_equal=True)
         lower = _limit(xp.subtract(up_to, np.int32(1)), max(last - 1, 0), xp)
         upper = _limit(xp.add(lower, np.int32(1)), last, xp)
         ends = [xp.take(self.references, index) for index in (lower, upper)]
         values = [look_up(self.quantiles, index, xp) for index in (lower, upper)]
-        x = _between(xp.clip(p, 0.0, 1.0), ends, values, xp)
+        x = _between(xp.clip(p, number(0.0), number(1.0)), ends, values, xp)
         if self.is_normal:
-            x = xp.where(xp.greater(p, np.float64(1 - _THRESHOLD)), self.quantiles[:, -1], x)
-            x = xp.where(xp.less(p, np.float64(_THRESHOLD)), self.quantiles[:, 0], x)
+            x = xp.where(xp.greater(p, number(1 - _THRESHOLD)), self.quantiles[:, -1], x)
+            x = xp.where(xp.less(p, number(_THRESHOLD)), self.quantiles[:, 0], x)
         return xp.where(xp.isnan(z), z, x)
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
@@ -179,23 +180,9 @@ def _between(x: Any, ends: list[Any], values: list[Any], xp: Any) -> Any:
     """Return the straight line between two points at ``x``; their mean where they coincide."""
     width = xp.subtract(ends[1], ends[0])
     is_line = xp.greater(width, 0.0)
-    share = xp.divide(xp.subtract(x, ends[0]), xp.where(is_line, width, np.float64(1)))
+    share = xp.divide(xp.subtract(x, ends[0]), xp.where(is_line, width, number(1)))
     line = xp.add(values[0], xp.multiply(share, xp.subtract(values[1], values[0])))
-    return xp.where(is_line, line, xp.multiply(xp.add(*values), np.float64(0.5)))
-
-
-def _ndtri(p: Any, xp: Any) -> Any:
-    """Return the normal distribution's quantile function of ``p``."""
-    if xp is np:
-        return special.ndtri(p)
-    return xp.multiply(xp.erfinv(xp.subtract(xp.multiply(p, np.float64(2)), 1.0)), np.sqrt(2.0))
-
-
-def _ndtr(z: Any, xp: Any) -> Any:
-    """Return the normal distribution function of ``z``."""
-    if xp is np:
-        return special.ndtr(z)
-    return xp.multiply(xp.add(xp.erf(xp.multiply(z, np.sqrt(0.5))), 1.0), np.float64(0.5))
+    return xp.where(is_line, line, xp.multiply(xp.add(*values), number(0.5)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +210,7 @@ class Bins(Map):
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the bins' numbers."""
         inner = padded([np.asarray(edges)[1:-1] for edges in self.edges])
-        return xp.multiply(count_below(inner, x, xp, or_equal=True), np.float64(1))
+        return xp.multiply(count_below(inner, x, xp, or_equal=True), number(1))
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the bins' centres."""
@@ -273,8 +260,7 @@ class Codes(Map):
             for c in self.categories
         ]
         table = padded(finite)
-        last = np.array([max(len(each) - 1, 0) for each in finite])
-        index = _limit(count_below(table, x, xp, or_equal=False), last, xp)
+        index = _limit(count_below(table, x, xp, or_equal=False), table.shape[1] - 1, xp)
         is_known = xp.equal(look_up(table, index, xp), x)
         unknown = (
             np.full(len(table), np.nan)
@@ -337,7 +323,7 @@ class OneHot(Map):
         sources = np.repeat(np.arange(len(self.codes), dtype=np.int32), list(map(len, self.codes)))
         repeated = xp.take(x, sources, axis=-1)
         is_it = xp.equal(repeated, np.concatenate([np.asarray(c, dtype=float) for c in self.codes]))
-        hot = xp.where(is_it, np.float64(1), np.float64(0))
+        hot = xp.where(is_it, number(1), number(0))
         return xp.where(xp.isnan(repeated), repeated, hot)
 
     def inverse(self, z: Any, xp: Any) -> Any:
@@ -348,7 +334,7 @@ class OneHot(Map):
         starts = np.cumsum([0, *lengths])
         for row, start, length in zip(sources, starts[:-1], lengths, strict=True):
             row[:length] = np.arange(start, start + length)
-        losing = xp.subtract(xp.zeros_like(z[..., :1]), np.float64(np.inf))
+        losing = xp.subtract(xp.zeros_like(z[..., :1]), number(np.inf))
         groups = xp.take(xp.concatenate([z, losing], axis=-1), sources, axis=-1)
         largest = xp.argmax(groups, axis=-1)
         is_hot = xp.any(xp.not_equal(xp.where(xp.isfinite(groups), groups, 0.0), 0.0), axis=-1)
