@@ -2,50 +2,30 @@
 
 All run in one process, in turn, so that a machine that slows down slows all of them; the
 table has medians, and ratios of peer to ours. Peak memory is measured in a process each.
-``--write`` puts the table into ``benchmarks/RESULTS.md``. Needs ``pip install dask-ml``.
+``--write`` puts the tables into ``benchmarks/RESULTS.md``. Needs ``pip install dask-ml``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from _tables import Contestants, machine, markdown, seconds, table, write_section
 from sklearn import preprocessing
 
 from sklearn_keras_scaling import scalers
 
 NAMES = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler")
 LIBRARIES = {"ours": scalers, "scikit-learn": preprocessing}
-RESULTS = Path(__file__).with_name("RESULTS.md")
 LARGE, MAPPED = (1_000_000, 50), (20_000_000, 10)
-
-Contestants = dict[str, Callable[[], Any]]
-
-
-def seconds(contestants: Contestants, repeats: int) -> dict[str, float]:
-    """Return the median time of each, run in turn after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for repeat in range(repeats + 1):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            if repeat:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def normal(shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -125,19 +105,6 @@ def mapped(folder: Path) -> list[list[str]]:
     return table("`StandardScaler.fit`, 20M x 10 float32, memory-mapped", times)
 
 
-def table(case: str, times: dict[str, float]) -> list[list[str]]:
-    """Return the rows of one case: time and ratio to ours."""
-    return [
-        [
-            case,
-            name,
-            f"{1e3 * value:.3g} ms",
-            "" if name == "ours" else f"{value / times['ours']:.2f}",
-        ]
-        for name, value in times.items()
-    ]
-
-
 def peak(who: str, path: str) -> None:
     """Print by how many megabytes a fit raises this process's memory at its peak."""
     X = np.load(path, mmap_mode="r")
@@ -179,12 +146,6 @@ def peaks(folder: Path) -> list[list[str]]:
     return rows
 
 
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> None:
     """Run all and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -202,10 +163,7 @@ def main() -> None:
         [
             "# Scalers, side by side",
             "Printed by `python benchmarks/scalers.py --write`: medians of runs in turn, in one "
-            f"process; ratios are peer to ours. {os.cpu_count()} cores, {platform.machine()}, "
-            f"Python {platform.python_version()}, "
-            + ", ".join(f"{package} {version(package)}" for package in packages)
-            + ".",
+            f"process; ratios are peer to ours. {machine(*packages)}",
             markdown(["case", "who", "median", "ratio"], timed),
             "Peak memory of one `fit` above what the process held before (data included):",
             markdown(["`StandardScaler.fit`", "who", "peak"], used),
@@ -213,7 +171,7 @@ def main() -> None:
     )
     print(text)
     if options.write:
-        RESULTS.write_text(text + "\n", encoding="utf-8")
+        write_section(text)
     return None
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bridge import certify, register_function, register_map, to_keras
+    from .bridge import certify, from_keras, register_function, register_map, to_keras
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
@@ -22,6 +22,7 @@ _HOMES = {
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
+    "from_keras": "bridge",
     "merge": "scalers",
     "register_function": "bridge",
     "register_map": "bridge",
@@ -37,6 +38,7 @@ __all__ = [
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",
+    "from_keras",
     "merge",
     "register_function",
     "register_map",

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ._namespaces import number
-
 UNBOUNDED = (-np.inf, np.inf)
 
 
@@ -147,7 +145,8 @@ class Clip(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` limited to ``[low, high]``."""
-        return xp.clip(x, number(self.low), number(self.high))
+        # Scalars: Keras keeps them in this operation's config, which takes no arrays.
+        return xp.clip(x, self.low, self.high)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` unchanged."""

@@ -79,6 +79,10 @@ def _limit(index: Any, last: int, xp: Any) -> Any:
     return at_most(at_least(index, np.int32(0), xp), np.int32(last), xp)
 
 
+def _within(p: Any, low: float, high: float, xp: Any) -> Any:
+    return at_most(at_least(p, number(low), xp), number(high), xp)
+
+
 def _choose(z: np.ndarray, columns: Sequence[Any]) -> np.ndarray:
     """Return numbers of each column's sequence, about equally often."""
     share = 1.0 / (1.0 + np.exp(-1.7 * z))
@@ -141,7 +145,7 @@ class Quantiles(Map):
         values = [xp.take(self.references, index) for index in (lower, upper)]
         p = self._bound(_between(x, ends, values, xp), x, xp)
         # Limited before, not after: the quantile function has no slope at 0 and 1.
-        return ndtri(xp.clip(p, number(_LEAST), number(1 - _LEAST)), xp) if self.is_normal else p
+        return ndtri(_within(p, _LEAST, 1 - _LEAST, xp), xp) if self.is_normal else p
 
     def _bound(self, p: Any, x: Any, xp: Any) -> Any:
         """Return 0 and 1 outside of the quantiles, and for a normal distribution next to them."""
@@ -163,7 +167,7 @@ class Quantiles(Map):
         upper = _limit(xp.add(lower, np.int32(1)), last, xp)
         ends = [xp.take(self.references, index) for index in (lower, upper)]
         values = [look_up(self.quantiles, index, xp) for index in (lower, upper)]
-        x = _between(xp.clip(p, number(0.0), number(1.0)), ends, values, xp)
+        x = _between(_within(p, 0.0, 1.0, xp), ends, values, xp)
         if self.is_normal:
             x = xp.where(xp.greater(p, number(1 - _THRESHOLD)), self.quantiles[:, -1], x)
             x = xp.where(xp.less(p, number(_THRESHOLD)), self.quantiles[:, 0], x)
