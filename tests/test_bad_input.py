@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, PolynomialFeatures
+from sklearn.preprocessing import FunctionTransformer, Normalizer, PolynomialFeatures
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
@@ -166,7 +167,7 @@ BAD_PARAMETERS = {
                     r"\[\('batch', 1\), \('batch', 1\)\], but y has 1 column"),
     "target columns": ({"target_scaler": PolynomialScaler()}, ValueError,
                        r"turns 1 columns of y into shape \(1, 2\) a row\. Use a transfo"),
-    "sparse scaler": ({"input_scaler": OneHotEncoder()}, TypeError,
+    "sparse scaler": ({"input_scaler": RandomTreesEmbedding(2)}, TypeError,
                       r"input_scaler returns a sparse matrix\. Set its sparse_output=False"),
     "compile keyword": ({"compile__jit": True}, TypeError, r"compile__jit: keras\.Model\.compile "
                         r"takes no keyword 'jit'\. Did you mean 'jit_compile'\?"),

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from math import ceil, log10
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ import pandas as pd
 from sklearn import compose, decomposition, feature_selection, impute, pipeline, preprocessing
 
 import sklearn_keras_scaling as sks
+from sklearn_keras_scaling.bridge import map_of
 
 RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(80, 3)) * [1.0, 10.0, 0.1] + [5.0, 0.0, -2.0]
@@ -143,7 +147,65 @@ def _scalers(module: Any) -> list[Any]:
 
 def _name(transformer: Any) -> str:
     origin = "" if type(transformer).__module__.startswith("sklearn.") else "our "
-    return origin + " ".join(repr(transformer).split())
+    said = re.sub(r"<(ufunc|function) '?(\w+)[^>]*>", r"\2", " ".join(repr(transformer).split()))
+    return origin + said
 
 
 CASES = _cases()
+
+TABLE = Path(__file__).parents[1] / "docs" / "transformers.md"
+_HEAD = """\
+# What `to_keras` takes
+
+Written by `python -m tests.transformers`; a test compares it with what it finds. "Inverse": whether
+`to_keras(..., inverse=True)` has one, as scikit-learn does. "Folds": whether it can move into a
+neighbouring layer's weights (`fold`). "Error": the largest difference from scikit-learn that
+`certify` sees over the training range of the tests' data, in standardised units, with float64
+inputs and float32 outputs, rounded up to a power of ten.
+
+Any feature selector of scikit-learn is taken as `SelectKBest` is, a fitted search as its best
+estimator, a pipeline, column transformer or union as its parts, and `TransformedTargetRegressor`
+around an estimator of this package. Encoders and imputers take numbers alone. Where scikit-learn
+raises on a value (an unknown category, a number that is not positive under Box-Cox), the model
+returns NaN. Anything else is refused by name: `register_map` and `register_function` add to this.
+
+From its second column on, `SplineTransformer(degree=1, extrapolation="linear")` of scikit-learn 1.9
+counts the degree up and is wrong; `to_keras` extrapolates every column as the first.
+
+| transformer | inverse | folds | error |
+| --- | --- | --- | --- |
+"""
+
+
+def describe(case: Case) -> tuple[str, str, str, float]:
+    """Return the case's row of the table."""
+    fitted = case.fitted()
+    model = sks.to_keras(fitted, dtype="float64")
+    return (
+        f"`{case.name}`",
+        "yes" if has_inverse(case, fitted) else "",
+        "yes" if map_of(fitted).is_affine else "",
+        sks.certify(fitted, model).within,
+    )
+
+
+def has_inverse(case: Case, fitted: Any) -> bool:
+    """Return whether scikit-learn inverts what it makes of the data, into numbers."""
+    if not hasattr(fitted, "inverse_transform"):
+        return False
+    try:
+        np.asarray(fitted.inverse_transform(fitted.transform(case.X)), dtype=np.float64)
+    except (TypeError, ValueError):  # an imputer without indicator; categories that became one
+        return False
+    return True
+
+
+def bound(error: float) -> str:
+    """Return a power of ten above an error."""
+    return f"1e{ceil(log10(error)):d}" if error else "0"
+
+
+if __name__ == "__main__":
+    rows = [describe(case) for case in CASES]
+    lines = [f"| {' | '.join([*row[:3], bound(row[3])])} |" for row in rows]
+    TABLE.write_text(_HEAD + "\n".join(lines) + "\n")

@@ -96,13 +96,18 @@ def spline_map(transformer: Any) -> Map:
         raise _refused(transformer, 'handle_missing="zeros"')
     splines = transformer.bsplines_
     pieces = [_pieces(spline, transformer.extrapolation) for spline in splines]
-    knots = [spline.t[spline.k : -spline.k or None] for spline in splines]
-    is_periodic = transformer.extrapolation == "periodic"
+    knots = [spline.t[spline.k : -spline.k or None].copy() for spline in splines]
+    period = None
+    if transformer.extrapolation == "periodic":
+        period = np.array([np.ptp(each) or 1.0 for each in knots])  # a constant column has none
+    elif transformer.extrapolation == "error":
+        for each in knots:
+            each[-1] = np.nextafter(each[-1], np.inf)  # the last knot itself is no error
     map_: Map = Piecewise(
         knots,
         np.stack([origins for origins, _ in pieces]),
         np.stack([coefficients for _, coefficients in pieces], axis=1),
-        np.array([np.ptp(each) for each in knots]) if is_periodic else None,
+        period,
     )
     if transformer.include_bias:
         return map_
@@ -219,8 +224,8 @@ def imputer_map(imputer: Any) -> Map:
         statistics = np.asarray(imputer.statistics_, dtype=np.float64)
     except (TypeError, ValueError):
         raise _refused(imputer, "values that are no numbers") from None
-    indicated = imputer.indicator_.features_.tolist() if imputer.add_indicator else ()
-    return Impute(statistics, missing, tuple(indicated))
+    indicated = tuple(imputer.indicator_.features_.tolist()) if imputer.add_indicator else None
+    return Impute(statistics, missing, indicated)
 
 
 @register_map(decomposition.PCA)

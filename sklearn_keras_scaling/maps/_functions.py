@@ -157,7 +157,7 @@ class Normalize(Map):
             safe = xp.where(xp.less(largest, number(_EPS**2)), number(1.0), largest)
             shares = xp.divide(x, safe)  # nor overflow
             total = xp.sum(xp.square(shares), axis=-1, keepdims=True)
-            norms = xp.multiply(safe, xp.sqrt(at_least(total, number(_EPS), xp)))
+            norms = xp.multiply(safe, xp.sqrt(at_least(total, number(_EPS**2), xp)))
         else:
             norms = largest if self.norm == "max" else xp.sum(sizes, axis=-1, keepdims=True)
         return xp.where(xp.less(norms, number(10 * _EPS)), number(1.0), norms)
@@ -195,8 +195,9 @@ class Impute(Map):
         What to put; columns where it is NaN are left out.
     missing : float
         The number that stands for a missing value, or NaN.
-    indicated : tuple of int
-        Columns for which another column, behind all, says with 1 what was missing.
+    indicated : tuple of int, default=None
+        Columns for which another column, behind all, says with 1 what was missing; None
+        where nothing says it, so that there is no inverse.
 
     Examples
     --------
@@ -210,7 +211,7 @@ class Impute(Map):
 
     statistics: Any
     missing: float
-    indicated: tuple[int, ...] = ()
+    indicated: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         constants(self, "statistics")
@@ -232,7 +233,7 @@ class Impute(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` with values missing again where the indicator says so."""
         n_features = len(self.statistics)
-        if not self.indicated or np.isnan(self.statistics).any():
+        if self.indicated is None or np.isnan(self.statistics).any():
             return super().inverse(z, xp)
         sources = np.full(n_features, len(self.indicated), dtype=np.int32)  # behind: zeros
         sources[list(self.indicated)] = np.arange(len(self.indicated))
