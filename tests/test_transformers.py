@@ -37,7 +37,7 @@ def test_the_graph_is_what_scikit_learn_computes(case):
     certificate = certify(fitted, to_keras(fitted))
     assert certificate.within < 1e-4  # what to_keras promises of its input's dtype
     name, inverse, folds, error = describe(case)
-    assert written()[name][:2] == (inverse, folds)
+    assert written()[name][:2] == [inverse, folds]
     assert error <= float(written()[name][2])
     # Outputs are float32: half a step at up to 25 standard deviations from 0.
     assert error < 25 * 2**-24

@@ -120,6 +120,8 @@ def spline_map(transformer: Any) -> Map:
 def _pieces(spline: Any, extrapolation: str) -> tuple[np.ndarray, np.ndarray]:
     """Return origins and coefficients of the polynomials of a spline, the two outer ones added."""
     first, last = spline.t[spline.k], spline.t[-spline.k - 1]
+    if extrapolation == "continue":  # below, where repeated first knots make it another piece
+        first = np.nextafter(first, -np.inf)
     inner = spline.t[spline.k : -spline.k - 1]
     origins = np.concatenate([[first], inner, [last]])
     orders = range(max(spline.k, 1) + 1)
@@ -131,6 +133,10 @@ def _pieces(spline: Any, extrapolation: str) -> tuple[np.ndarray, np.ndarray]:
     elif extrapolation in ("constant", "linear"):
         degree = 0 if extrapolation == "constant" else 1
         coefficients[degree + 1 :, [0, -1]] = 0.0
+        # scikit-learn extends these alone; with repeated knots others are not 0 there.
+        n_extended = spline.k + (degree if spline.k <= 1 else 0)
+        coefficients[:, 0, n_extended:] = 0.0
+        coefficients[:, -1, : coefficients.shape[-1] - n_extended] = 0.0
     return origins, coefficients
 
 
