@@ -90,7 +90,9 @@ def test_or_one_named_input_for_each_column(pipeline, frame, tmp_path):
 
 def test_columns_need_names_and_raw_data(frame):
     scaler = sks.StandardScaler().fit(frame)
-    with pytest.raises(ValueError, match='inputs must be "matrix" or "columns", got \'rows\''):
+    with pytest.raises(
+        ValueError, match='inputs must be "matrix", "columns" or "pair", got \'rows\''
+    ):
         to_keras(scaler, inputs="rows")
     with pytest.raises(ValueError, match="is for raw data; an inverse takes a matrix"):
         to_keras(scaler, inverse=True, inputs="columns")
@@ -247,3 +249,30 @@ def test_a_certificate_tells_what_predict_costs():
     assert certificate.through_predict > 1e-3  # Keras rounds inputs to float32
     back = certify(scaler, to_keras(scaler, inverse=True), inverse=True)
     assert back.within < 1e-6
+
+
+@pytest.mark.parametrize("scaler", [sks.StandardScaler(), sks.MinMaxScaler((-1, 1)), None], ids=str)
+def test_a_pair_of_float32_holds_what_float64_does(scaler, tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, 2)) * [1, 1e3] + [1e6, -1e9]
+    if scaler is None:
+        scaler = ColumnTransformer([("a", StandardScaler(), [1]), ("b", sks.RobustScaler(), [0])])
+    scaler.fit(X)
+    model = to_keras(scaler, inputs="pair")
+    high = X.astype("float32")
+    pair = {"high": high, "low": (X - high).astype("float32")}
+    # Rounded three times in float32, where that is all there is.
+    np.testing.assert_allclose(model.predict(pair, verbose=0), scaler.transform(X), atol=1e-6)
+    assert certify(scaler, model).through_predict < 1e-6
+
+
+def test_a_pair_has_its_dtype_and_needs_affine_scaling_or_float64():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match='"pair" has dtype float32; leave out dtype='):
+        to_keras(sks.StandardScaler().fit(X), inputs="pair", dtype="float64")
+    if widest_float() == "float64":
+        return
+    with pytest.raises(ValueError, match="Power does not begin with affine scaling. Enable it"):
+        to_keras(PowerTransformer().fit(X), inputs="pair")
+    images = sks.StandardScaler(axis=-1).fit(np.ones((2, 3, 2)))
+    with pytest.raises(ValueError, match="is for tables, not for shape"):
+        to_keras(images, inputs="pair")

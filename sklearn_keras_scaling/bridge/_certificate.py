@@ -150,6 +150,16 @@ def _original(fitted: Any, rows: np.ndarray, inverse: bool) -> np.ndarray:
 
 
 def _called(model: Any, rows: np.ndarray, call: Any) -> np.ndarray:
-    names = list(model.input) if isinstance(model.input, dict) else None
-    x = rows if names is None else {n: rows[:, [i]] for i, n in enumerate(names)}
+    x: Any = rows
+    if isinstance(model.input, dict):
+        x = _split(rows) if set(model.input) == {"high", "low"} else _by_name(model, rows)
     return np.asarray(keras.ops.convert_to_numpy(call(x)), np.float64)
+
+
+def _by_name(model: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: rows[:, [column]] for column, name in enumerate(model.input)}
+
+
+def _split(rows: np.ndarray) -> dict[str, np.ndarray]:
+    high = rows.astype(np.float32)
+    return {"high": high, "low": (rows - high).astype(np.float32)}

@@ -60,9 +60,11 @@ def to_keras(
         ratio of mean to standard deviation).
     name : str, default=None
         Name of the model.
-    inputs : {"matrix", "columns"}, default="matrix"
-        One input of shape (n, n_features), or an input of shape (n, 1) for each column
-        of the data frame that ``fitted`` was fitted on, by its name.
+    inputs : {"matrix", "columns", "pair"}, default="matrix"
+        One input of shape (n, n_features); or an input of shape (n, 1) for each column
+        of the data frame that ``fitted`` was fitted on, by its name; or two float32
+        inputs of shape (n, n_features), "high" and "low", whose sum is the number: what
+        float64 holds then gets through ``model.predict``, and to JAX without x64.
 
     Returns
     -------
@@ -121,10 +123,12 @@ def to_keras(
         map_ = map_of(fitted)
         return inverse_model(map_, output_shape(map_, fitted), dtype=dtype, name=name)
     parts = network_of(fitted)
-    shape = input_shape(fitted)
-    dtype = _input_dtype(parts.inputs, shape, dtype)
-    given, raw = _inputs(fitted, shape, dtype, inputs)
-    return keras.Model(given, _outputs(parts, raw), name=name)
+    if inputs == "pair":
+        given, scaled = _pair(parts.inputs, input_shape(fitted), dtype)
+    else:
+        given, raw = _inputs(fitted, parts.inputs, dtype, inputs)
+        scaled = parts.inputs.forward(_widened(raw), keras.ops)
+    return keras.Model(given, _outputs(parts, scaled), name=name)
 
 
 def input_shape(fitted: Any) -> tuple[int | None, ...]:
@@ -143,20 +147,44 @@ def output_shape(map_: Map, fitted: Any) -> tuple[int | None, ...]:
     return tuple(n and length for n, length in zip(shape, some.shape[1:], strict=True))
 
 
-def _inputs(fitted: Any, shape: tuple[int | None, ...], dtype: str, kind: str) -> tuple[Any, Any]:
+def _inputs(fitted: Any, map_: Map, dtype: str | None, kind: str) -> tuple[Any, Any]:
     """Return the inputs of a model, and one tensor of all of them."""
-    if kind == "matrix":
-        matrix = keras.Input(shape, dtype=dtype)
-        return matrix, matrix
-    if kind != "columns":
-        raise ValueError(f'inputs must be "matrix" or "columns", got {kind!r}.')
+    if kind not in ("matrix", "columns"):
+        raise ValueError(f'inputs must be "matrix", "columns" or "pair", got {kind!r}.')
+    shape = input_shape(fitted)
     names = getattr(fitted, "feature_names_in_", None)
-    if names is None:
+    if kind == "columns" and names is None:
         raise ValueError(
             'inputs="columns" needs column names, and there are none: fit on a data frame.'
         )
+    dtype = _input_dtype(map_, shape, dtype)
+    if kind == "matrix":
+        matrix = keras.Input(shape, dtype=dtype)
+        return matrix, matrix
     columns = {name: keras.Input((1,), name=_input_name(name), dtype=dtype) for name in names}
     return columns, keras.ops.concatenate(list(columns.values()), axis=-1)
+
+
+def _pair(map_: Map, shape: tuple[int | None, ...], dtype: str | None) -> tuple[Any, Any]:
+    """Return two inputs whose sum is raw data, and what a map makes of it."""
+    if dtype is not None:
+        raise ValueError(f'inputs="pair" has dtype float32; leave out dtype={dtype!r}.')
+    given = {name: keras.Input(shape, name=name, dtype="float32") for name in ("high", "low")}
+    high, low = given.values()
+    if widest_float() == "float64":
+        raw = keras.ops.add(*(keras.ops.cast(each, "float64") for each in given.values()))
+        return given, map_.forward(raw, keras.ops)
+    if len(shape) > 1:
+        raise ValueError(f'inputs="pair" without float64 is for tables, not for shape {shape}.')
+    # The difference of near numbers is exact in float32, and what is left of them is small.
+    near = np.nan_to_num(np.nanmean(typical_rows(map_, shape), axis=0)).astype(np.float32)
+    difference = keras.ops.add(keras.ops.subtract(high, near), low)
+    try:
+        return given, map_.shift(near.astype(np.float64)).forward(difference, keras.ops)
+    except NotImplementedError as error:
+        raise ValueError(
+            f'inputs="pair" without float64: {error} Enable it by JAX_ENABLE_X64=1.'
+        ) from error
 
 
 def _input_name(name: str) -> str:
@@ -206,8 +234,7 @@ def _restoring(network: Any) -> Iterator[None]:
         ) from error
 
 
-def _outputs(parts: ScaledNetwork, inputs: Any) -> Any:
-    scaled = parts.inputs.forward(_widened(inputs), keras.ops)
+def _outputs(parts: ScaledNetwork, scaled: Any) -> Any:
     scaled = keras.ops.cast(scaled, keras.config.floatx())
     if parts.network is None:
         return scaled
@@ -305,7 +332,8 @@ def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) 
     if asked is None:
         raise ValueError(
             f"{message} JAX has no float64 unless x64 is enabled: set JAX_ENABLE_X64=1 before "
-            'Python starts, or accept the loss with dtype="float32".'
+            'Python starts, give numbers as two of float32 with inputs="pair", or accept the loss '
+            'with dtype="float32".'
         )
     warnings.warn(f"{message} float64 would keep them.", UserWarning, stacklevel=3)
     return asked

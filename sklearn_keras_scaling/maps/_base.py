@@ -49,6 +49,10 @@ class Map(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} is not affine.")
 
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the map of numbers that an offset of shape (n_features,) was taken from."""
+        raise NotImplementedError(f"{type(self).__name__} does not begin with affine scaling.")
+
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return rows in raw units that spread as those that the map was fitted on.
 
@@ -115,6 +119,10 @@ class Affine(Map):
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, given where the inputs do."""
         return loc + scale * self.loc, scale * self.scale
+
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the same with another ``loc``."""
+        return Affine(self.loc - offset, self.scale, self.output_range)
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return values around ``loc``, or all over the range that becomes ``output_range``."""
@@ -206,6 +214,11 @@ class Chain(Map):
         for map_ in self.maps:
             loc, scale = map_.locate(loc, scale)
         return loc, scale
+
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the same with the first map shifted."""
+        first, *others = self.maps or (Affine(),)
+        return Chain((first.shift(offset), *others))
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return what the first map was fitted on."""

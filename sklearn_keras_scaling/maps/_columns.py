@@ -111,6 +111,14 @@ class Parallel(Map):
         parts = [map_.forward(_take(x, columns, xp), xp) for columns, map_ in self.branches]
         return xp.concatenate(parts, axis=-1)
 
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the same with each branch shifted."""
+        shifts = [
+            offset if columns is None else offset[list(columns)] for columns, _ in self.branches
+        ]
+        pairs = zip(self.branches, shifts, strict=True)
+        return Parallel(tuple((columns, map_.shift(by)) for (columns, map_), by in pairs))
+
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return for each column what the first map that takes it was fitted on."""
         rows = np.array(z)
