@@ -90,9 +90,7 @@ def test_or_one_named_input_for_each_column(pipeline, frame, tmp_path):
 
 def test_columns_need_names_and_raw_data(frame):
     scaler = sks.StandardScaler().fit(frame)
-    with pytest.raises(
-        ValueError, match='inputs must be "matrix", "columns" or "pair", got \'rows\''
-    ):
+    with pytest.raises(ValueError, match='must be "matrix", "columns" or "pair", got'):
         to_keras(scaler, inputs="rows")
     with pytest.raises(ValueError, match="is for raw data; an inverse takes a matrix"):
         to_keras(scaler, inverse=True, inputs="columns")
@@ -271,7 +269,7 @@ def test_a_pair_has_its_dtype_and_needs_affine_scaling_or_float64():
         to_keras(sks.StandardScaler().fit(X), inputs="pair", dtype="float64")
     if widest_float() == "float64":
         return
-    with pytest.raises(ValueError, match="Power does not begin with affine scaling. Enable it"):
+    with pytest.raises(ValueError, match="Power does not begin with affine scaling"):
         to_keras(PowerTransformer().fit(X), inputs="pair")
     images = sks.StandardScaler(axis=-1).fit(np.ones((2, 3, 2)))
     with pytest.raises(ValueError, match="is for tables, not for shape"):

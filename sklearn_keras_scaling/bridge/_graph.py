@@ -152,8 +152,8 @@ def _inputs(fitted: Any, map_: Map, dtype: str | None, kind: str) -> tuple[Any, 
     if kind not in ("matrix", "columns"):
         raise ValueError(f'inputs must be "matrix", "columns" or "pair", got {kind!r}.')
     shape = input_shape(fitted)
-    names = getattr(fitted, "feature_names_in_", None)
-    if kind == "columns" and names is None:
+    names = getattr(fitted, "feature_names_in_", ())
+    if kind == "columns" and not len(names):
         raise ValueError(
             'inputs="columns" needs column names, and there are none: fit on a data frame.'
         )

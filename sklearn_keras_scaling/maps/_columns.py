@@ -113,11 +113,11 @@ class Parallel(Map):
 
     def shift(self, offset: np.ndarray) -> Map:
         """Return the same with each branch shifted."""
-        shifts = [
-            offset if columns is None else offset[list(columns)] for columns, _ in self.branches
+        branches = [
+            (columns, map_.shift(offset if columns is None else offset[list(columns)]))
+            for columns, map_ in self.branches
         ]
-        pairs = zip(self.branches, shifts, strict=True)
-        return Parallel(tuple((columns, map_.shift(by)) for (columns, map_), by in pairs))
+        return Parallel(tuple(branches))
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return for each column what the first map that takes it was fitted on."""
