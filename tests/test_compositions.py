@@ -274,3 +274,28 @@ def test_a_pair_has_its_dtype_and_needs_affine_scaling_or_float64():
     images = sks.StandardScaler(axis=-1).fit(np.ones((2, 3, 2)))
     with pytest.raises(ValueError, match="is for tables, not for shape"):
         to_keras(images, inputs="pair")
+
+
+def test_a_classifier_behind_a_table_gives_its_probabilities(frame, y, table):
+    labels = np.array(["cheap", "dear", "lavish"])[np.digitize(y, np.quantile(y, [0.3, 0.7]))]
+    pipeline = make_pipeline(clone(table), sks.ScaledKerasClassifier(**FEW)).fit(frame, labels)
+    certificate = certify(pipeline, to_keras(pipeline), frame)
+    assert certificate.error < 1e-4  # in standard deviations of probabilities that vary little
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((12, 9), -1), ((12, 9), (1, 2)), ((3, 8, 8), 1), ((8, 8, 3), -1), ((8, 8, 3), None)],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "scaler",
+    [sks.StandardScaler(), sks.MinMaxScaler((-1, 1), clip=True), sks.MaxAbsScaler()],
+    ids=str,
+)
+def test_sequences_and_images(scaler, shape, axis):
+    X = np.random.default_rng(0).normal(3.0, 2.0, size=(20, *shape))
+    scaler = clone(scaler).set_params(axis=axis).fit(X)
+    assert certify(scaler, to_keras(scaler), X).error < 1e-6
+    back = certify(scaler, to_keras(scaler, inverse=True), scaler.transform(X), inverse=True)
+    assert back.error < 1e-6

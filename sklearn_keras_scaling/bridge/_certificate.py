@@ -10,7 +10,8 @@ import numpy as np
 
 from .._optional import keras
 from ..maps import Map
-from ._graph import input_shape, largest_difference, standard_unit, typical_rows
+from ._graph import input_shape
+from ._measuring import largest_difference, standard_unit, typical_rows
 from ._registry import is_network, map_of, network_of
 
 #: How far beyond the training data's range numbers are tried, as a multiple of it.
@@ -98,7 +99,7 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
     shape = input_shape(fitted)
     near, far = (_rows(fitted, map_, shape, spread, inverse) for spread in (1.0, _BEYOND))
     expected = _original(fitted, near, inverse)
-    unit = standard_unit(expected)
+    unit = standard_unit(expected, shape)
 
     def difference(rows: np.ndarray, call: Any) -> float:
         try:

@@ -17,15 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
 from ..maps import IDENTITY, Inverse, Map
+from ._measuring import float32_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
 #: Largest error, in scaled space, that a float32 input may cost before
 #: :func:`to_keras` declares a float64 one.
 FLOAT32_TOLERANCE = 1e-4
-
-
-#: Rows that the cost of a float32 input is measured on, and the most values in them.
-_ROWS, _VALUES = 256, 1_000_000
 
 
 def to_keras(
@@ -268,52 +265,6 @@ def _check_invertible(fitted: Any, inputs: str) -> None:
         raise ValueError(f"inverse=True needs an inverse_transform, and {name} has none.")
     if inputs != "matrix":
         raise ValueError('inputs="columns" is for raw data; an inverse takes a matrix.')
-
-
-def typical_rows(map_: Map, shape: tuple[int | None, ...], spread: float = 1.0) -> np.ndarray:
-    """Return rows in raw units like those that a map was fitted on.
-
-    Parameters
-    ----------
-    map_ : Map
-        What knows them.
-    shape : tuple of int or None
-        Of a row.
-    spread : float, default=1.0
-        How far they go, as a multiple of the training data's range.
-    """
-    lengths = [length or 2 for length in shape]
-    n = max(2, min(_ROWS, _VALUES // max(1, int(np.prod(lengths)))))
-    draws = np.random.default_rng(0).standard_normal((n, *lengths))
-    return map_.typical(spread * draws, IDENTITY)
-
-
-def largest_difference(found: Any, expected: Any, unit: Any) -> float:
-    """Return the largest difference in a unit; infinity where one alone is NaN or infinite."""
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(found - expected) / unit
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    return float(np.max(np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf)), initial=0.0))
-
-
-def standard_unit(values: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each column of a transformer's results; else 1."""
-    finite = np.where(np.isfinite(values), values, np.nan).reshape(len(values), -1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # columns without a finite number
-        deviation = np.nanstd(finite, axis=0)
-    unit = np.where(deviation > 0, deviation, 1.0)
-    return np.asarray(unit.reshape(values.shape[1:]))
-
-
-def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
-    """Return what rounding raw numbers to float32 costs behind a map, in standardised units."""
-    rows = typical_rows(map_, shape)
-    with np.errstate(all="ignore"):
-        expected = np.asarray(map_.forward(rows, np))
-        found = map_.forward(rows.astype(np.float32).astype(np.float64), np)
-    return largest_difference(found, expected, standard_unit(expected))
 
 
 def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) -> str:

@@ -1,0 +1,63 @@
+"""Rows to try a map on, and differences in standardised units."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..maps import IDENTITY, Map
+
+#: Rows that the cost of a float32 input is measured on, and the most values in them.
+_ROWS, _VALUES = 256, 1_000_000
+
+
+def typical_rows(map_: Map, shape: tuple[int | None, ...], spread: float = 1.0) -> np.ndarray:
+    """Return rows in raw units like those that a map was fitted on.
+
+    Parameters
+    ----------
+    map_ : Map
+        What knows them.
+    shape : tuple of int or None
+        Of a row.
+    spread : float, default=1.0
+        How far they go, as a multiple of the training data's range.
+    """
+    lengths = [length or 2 for length in shape]
+    n = max(2, min(_ROWS, _VALUES // max(1, int(np.prod(lengths)))))
+    draws = np.random.default_rng(0).standard_normal((n, *lengths))
+    return map_.typical(spread * draws, IDENTITY)
+
+
+def largest_difference(found: Any, expected: Any, unit: Any) -> float:
+    """Return the largest difference in a unit; infinity where one alone is NaN or infinite."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(found - expected) / unit
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    return float(np.max(np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf)), initial=0.0))
+
+
+def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return the standard deviation of each output of a transformer; 1 where there is none.
+
+    Along axes of any length (None in ``shape``), all values are of one output.
+    """
+    finite = np.where(np.isfinite(values), values, np.nan)
+    lengths = enumerate(shape, 1) if values.ndim == len(shape) + 1 else ()
+    varying = (0, *(axis for axis, length in lengths if length is None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # outputs without a finite number
+        deviation = np.nanstd(finite, axis=varying, keepdims=True)[0]
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
+    """Return what rounding raw numbers to float32 costs behind a map, in standardised units."""
+    rows = typical_rows(map_, shape)
+    with np.errstate(all="ignore"):
+        expected = np.asarray(map_.forward(rows, np))
+        found = map_.forward(rows.astype(np.float32).astype(np.float64), np)
+    return largest_difference(found, expected, standard_unit(expected, shape))
