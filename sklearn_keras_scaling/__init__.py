@@ -8,7 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bridge import certify, from_keras, register_function, register_map, to_keras
+    from .bridge import (
+        certify,
+        fold,
+        from_keras,
+        register_function,
+        register_map,
+        to_keras,
+    )
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
@@ -22,6 +29,7 @@ _HOMES = {
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
+    "fold": "bridge",
     "from_keras": "bridge",
     "merge": "scalers",
     "register_function": "bridge",
@@ -38,6 +46,7 @@ __all__ = [
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",
+    "fold",
     "from_keras",
     "merge",
     "register_function",

@@ -3,6 +3,7 @@
 from . import _compositions as _compositions  # registers what ships
 from . import _transformers as _transformers
 from ._certificate import Certificate, certify
+from ._fold import fold
 from ._from_keras import from_keras
 from ._graph import check_restorable, copy_network, inverse_model, to_keras, widest_float
 from ._registry import ScaledNetwork, map_of, register_function, register_map, register_network
@@ -13,6 +14,7 @@ __all__ = [
     "certify",
     "check_restorable",
     "copy_network",
+    "fold",
     "from_keras",
     "inverse_model",
     "map_of",
