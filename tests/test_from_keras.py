@@ -88,9 +88,9 @@ def bits(tensor):
 def test_a_normalization_keeps_its_float32_statistics_to_the_bit(shape, axis, seed):
     layer = normalization(shape, axis, seed)
     scaler = from_keras(layer)
-    again = built(
-        keras.layers.Normalization(axis=axis, mean=scaler.mean_, variance=scaler.var_), shape
-    )
+    given = {"mean": scaler.mean_, "variance": scaler.var_}
+    given = {name: each.reshape(layer.mean.shape) for name, each in given.items()}
+    again = built(keras.layers.Normalization(axis=axis, **given), shape)
     assert bits(again.mean) == bits(layer.mean)
     assert bits(again.variance) == bits(layer.variance)
     assert bits(from_keras(again).scale_) == bits(scaler.scale_)

@@ -64,7 +64,7 @@ def _cases() -> list[Case]:
         (each.Normalizer("max"), NORMAL),
         (each.Binarizer(threshold=0.5), NORMAL),
         (
-            each.KBinsDiscretizer(5, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+            each.KBinsDiscretizer(5, encode="ordinal", quantile_method="linear"),
             NORMAL,
         ),
         (each.KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"), NORMAL),

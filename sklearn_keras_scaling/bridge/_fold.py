@@ -212,7 +212,11 @@ def _rebuild(graph: Graph, folded: list[Place], padding: str) -> Any:
         keras.Input(batch_shape=each.shape, dtype=_dtype(each, graph, folded), name=each.name)
         for each in graph.flat.inputs
     ]
-    outputs = replay(graph.flat, inputs, call)
+    # Keras before 3.12 takes no model without an operation.
+    outputs = keras.tree.map_structure(
+        lambda each: keras.layers.Identity()(each) if any(each is i for i in inputs) else each,
+        replay(graph.flat, inputs, call),
+    )
     inputs = keras.tree.pack_sequence_as(graph.flat.input, inputs)
     return keras.Model(inputs, outputs, name=graph.flat.name)
 
