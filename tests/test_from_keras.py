@@ -89,7 +89,8 @@ def test_a_normalization_keeps_its_float32_statistics_to_the_bit(shape, axis, se
     layer = normalization(shape, axis, seed)
     scaler = from_keras(layer)
     given = {"mean": scaler.mean_, "variance": scaler.var_}
-    given = {name: each.reshape(layer.mean.shape) for name, each in given.items()}
+    if keras.__version__ < "3.12" and axis in (1, (1, 3)):  # it broadcasts them itself, and fails
+        given = {name: each.reshape(layer.mean.shape) for name, each in given.items()}
     again = built(keras.layers.Normalization(axis=axis, **given), shape)
     assert bits(again.mean) == bits(layer.mean)
     assert bits(again.variance) == bits(layer.variance)
