@@ -111,7 +111,10 @@ def test_columns_need_names_and_raw_data(frame):
         make_column_selector(pattern="age|site"),
         lambda X: ["site"],
     ],
-    ids=str,
+    ids=[
+        *("names", "numbers", "from the end", "slice", "slice of names"),
+        *("mask", "array", "selector", "function"),
+    ],
 )
 @pytest.mark.parametrize("remainder", ["drop", "passthrough", sks.RobustScaler()], ids=str)
 def test_column_transformers_choose_as_in_scikit_learn(columns, remainder, frame):
