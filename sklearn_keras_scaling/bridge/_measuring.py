@@ -51,7 +51,9 @@ def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # outputs without a finite number
         deviation = np.nanstd(finite, axis=varying, keepdims=True)[0]
-    return np.where(deviation > 0, deviation, 1.0)
+        size = np.nanmax(np.abs(finite), axis=varying, keepdims=True)[0]
+    # A spread by rounding alone is none.
+    return np.where(deviation > 1e-12 * np.nan_to_num(size), deviation, 1.0)
 
 
 def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
