@@ -398,4 +398,7 @@ class Piecewise(Map):
 
     def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
         """Return knots, and numbers around them."""
-        return Bins(self.knots).typical(z, rest)
+        rows = Bins(self.knots).typical(z, rest)
+        if np.isnan(self.coefficients).any():  # beyond the knots there are none
+            rows = np.clip(rows, self.origins[:, 0], self.origins[:, -1])
+        return rows
