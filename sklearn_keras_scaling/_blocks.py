@@ -21,6 +21,8 @@ Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
 BLOCK = 160_000
 #: The same where a block is only passed through.
 _LARGE_BLOCK = 480_000
+#: Values that are worth starting threads for, which takes up to a millisecond or two.
+_THREADED = 8 * BLOCK
 #: Columns side by side in a block: NumPy's inner loops are slow on rows of a few numbers.
 _WIDE = 512
 #: The same to evaluate a map: from 6,000 on NumPy adds and multiplies by a row half as fast again.
@@ -202,7 +204,7 @@ def evaluate(map_: Any, method: str, X: np.ndarray, out: np.ndarray) -> None:
     ValueError
         If ``X`` has an infinity.
     """
-    if X.size <= _LARGE_BLOCK:
+    if X.size <= 2 * BLOCK:
         return _evaluate_block(getattr(map_, method), X, out, None)
     repeats = max(1, _WIDEST // X.shape[-1]) if X.ndim == 2 else 1
     even = len(X) // repeats * repeats
@@ -215,11 +217,12 @@ def evaluate(map_: Any, method: str, X: np.ndarray, out: np.ndarray) -> None:
 
 
 def _evaluate(function: Callable[[Any, Any], Any], X: np.ndarray, out: np.ndarray) -> None:
-    rows = max(1, _LARGE_BLOCK // max(1, prod(X.shape[1:])))
+    size = min(_LARGE_BLOCK, X.size // 4)  # of what is not much larger, a part for each thread
+    rows = max(1, size // max(1, prod(X.shape[1:])))
     places = [slice(start, start + rows) for start in range(0, len(X), rows)]
 
     def work(part: Sequence[slice]) -> Iterator[int]:
-        scratch = np.empty(min(_LARGE_BLOCK, X.size))
+        scratch = np.empty(rows * prod(X.shape[1:]))
         for place in part:
             _evaluate_block(function, X[place], out[place], scratch)
             yield X[place].nbytes
@@ -319,7 +322,7 @@ def run(
     X : ndarray
         What is read; from a memory-mapped file its pages are given back on the way.
     """
-    is_large = X.size > 2 * BLOCK
+    is_large = X.size > _THREADED
     n_threads = min(cpu_count(), _limit(), len(places)) if is_large else 1
     pages = _pages(X) if is_large else None
 
