@@ -114,6 +114,7 @@ def test_the_number_of_threads_changes_no_bit(shape, n_threads, monkeypatch):
     X = RNG.normal(size=shape).astype(np.float32)
     X.ravel()[::1001] = np.nan
     layout = Layout.of(shape, 1)
+    monkeypatch.setattr(_blocks, "_THREADED", 0)
     found = []
     for number in (1, n_threads):
         monkeypatch.setattr(_blocks, "cpu_count", lambda number=number: number)
