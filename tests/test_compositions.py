@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -228,6 +229,9 @@ def test_an_inverse_that_scikit_learn_has_not_is_refused(frame, table):
     fitted = clone(table).fit(frame)
     with pytest.raises(ValueError, match="needs an inverse_transform, and ColumnTransformer has"):
         to_keras(fitted, inverse=True)
+    imputer = SimpleImputer().fit(frame)
+    with pytest.raises(ValueError, match="The inverse of SimpleImputer does not exist"):
+        to_keras(imputer, inverse=True)
 
 
 def test_a_certificate_prints_and_names_a_wrong_model(frame):

@@ -299,6 +299,8 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         X = check_inputs(self, X, reset=False)
         parts = self._scaled_network()
         outputs = predict_blocks(parts.network, self._scale_inputs(X))
+        if parts.outputs is not IDENTITY:
+            outputs = outputs.astype(np.float64)
         return np.asarray(parts.outputs.forward(outputs, np))
 
     def _scaled_network(self) -> ScaledNetwork:

@@ -111,7 +111,7 @@ def scale(parameter: str, map_: Map, data: np.ndarray) -> np.ndarray:
     """
     dtype = keras.config.floatx()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scaled = map_.forward(data, np)
+        scaled = map_.forward(data.astype(np.float64, copy=False), np)
         if sparse.issparse(scaled):
             raise TypeError(f"{parameter} returns a sparse matrix. Set its sparse_output=False.")
         scaled = np.asarray(scaled).astype(dtype, copy=False)
