@@ -14,10 +14,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import sklearn
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sklearn import decomposition, feature_selection, impute, preprocessing
 from sklearn.base import clone
+from sklearn.utils.fixes import parse_version
 
 import sklearn_keras_scaling as sks
 from sklearn_keras_scaling import certify, to_keras
@@ -34,6 +36,8 @@ needs_float64 = pytest.mark.skipif(not HAS_FLOAT64, reason="JAX without x64 has 
 EPS = np.finfo(np.float64).eps
 HALF_STEP = 2.0**-24  # of the float32 that leaves a graph
 COLUMNS = 3
+#: Its splines of constant columns and tied knots, and its Yeo-Johnson, are not those of 1.9.
+IS_OLD = parse_version(sklearn.__version__) < parse_version("1.9")
 
 
 # Bounds: the size of the terms that are rounded on the way to each result. What is not named
@@ -295,7 +299,9 @@ def hard_rows(law: Law, fitted: Any, regime: Regime) -> np.ndarray:
     return regime.rounded(rows[keep.all(axis=1)])
 
 
-@pytest.mark.parametrize("law", LAWS, ids=str)
+@pytest.mark.parametrize(
+    "law", [law for law in LAWS if not (IS_OLD and "Spline" in str(law))], ids=str
+)
 @given(regime=regimes)
 def test_the_host_equals_scikit_learn(law, regime):
     X, rows = regime.draw(law)
@@ -399,7 +405,7 @@ def test_yeo_johnson_keeps_digits_where_scikit_learn_raises_to_large_powers(lamb
     # Roundings of y, of its logarithm and of the quotient, which the exponential passes on.
     rounded = np.abs(z) / (1.0 + y) + 2.0 * np.log1p(np.abs(x)) + 1.0
     assert (ours <= 4 * EPS * rounded * (1.0 + np.abs(x))).all()
-    if 1e-12 < min(abs(lambda_), abs(lambda_ - 2.0)) < 1e-6:
+    if not IS_OLD and 1e-12 < min(abs(lambda_), abs(lambda_ - 2.0)) < 1e-6:
         theirs = np.abs(asked(fitted, "inverse_transform", z) - exact)
         assert theirs.max() > 100 * ours.max()
 
