@@ -504,7 +504,7 @@ def gradient(function: Callable[[Any, Any], Any], x: np.ndarray) -> np.ndarray:
 def points(case: Any, map_: Any) -> np.ndarray:
     """Return finite rows to differentiate at: of the data, zeros, and where the map has corners."""
     X = np.asarray(case.X, dtype=np.float64)
-    hard = [typical_rows(map_, X.shape[1:], spread)[:80] for spread in (1.0, 3.0)]
+    hard = [typical_rows(map_, X.shape[1:], spread=spread)[:80] for spread in (1.0, 3.0)]
     rows = np.concatenate([X, *hard, np.zeros_like(X[:1]), np.ones_like(X[:1]), -X[:3]])
     if (X > 0).all():  # logarithms and roots are for positive numbers
         rows = rows[(rows > 0).all(axis=1)]

@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
@@ -11,8 +13,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
+    OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
+    SplineTransformer,
     StandardScaler,
 )
 
@@ -306,3 +310,125 @@ def test_sequences_and_images(scaler, shape, axis):
     assert certify(scaler, to_keras(scaler), X).error < 1e-6
     back = certify(scaler, to_keras(scaler, inverse=True), scaler.transform(X), inverse=True)
     assert back.error < 1e-6
+
+
+@pytest.mark.parametrize("kind", [OneHotEncoder, OrdinalEncoder], ids=lambda kind: kind.__name__)
+def test_integers_that_float64_joins_are_no_categories(kind, frame):
+    ids = np.array([[2**53], [2**53 + 1], [2**60 + 1]])
+    with pytest.raises(UnsupportedTransformerError, match="column 0, whose integers are beyond 2"):
+        to_keras(kind().fit(ids))
+    with pytest.raises(UnsupportedTransformerError, match="column 'site', whose categories are no"):
+        to_keras(kind().fit(frame[["site"]].replace({3: "three", 5: "five", 11: "eleven"})))
+
+
+@needs_float64
+def test_what_is_unknown_among_large_floats_stays_unknown():
+    codes = np.array([[1e17], [2e17], [3e17]])
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(codes)
+    found = call(to_keras(encoder, dtype="float64"), np.array([[5.0], [3e17]]))
+    np.testing.assert_array_equal(found, [[0, 0, 0], [0, 0, 1]])
+
+
+def test_whole_numbers_kept_as_objects_are_categories():
+    encoder = OrdinalEncoder().fit(np.array([[1], [5]], dtype=object))
+    np.testing.assert_array_equal(call(to_keras(encoder), np.array([[5.0], [1.0]])), [[1], [0]])
+
+
+def test_linear_splines_that_scikit_learn_miscounts_are_refused(frame):
+    spline = SplineTransformer(degree=1, extrapolation="linear")
+    with pytest.raises(UnsupportedTransformerError, match="counts the degree up from column"):
+        to_keras(spline.fit(frame[["age", "income"]]))
+    assert certify(spline.fit(frame[["age"]]), to_keras(spline)).within < 1e-6
+
+
+@pytest.mark.parametrize(
+    "first", ["passthrough", None, make_pipeline("passthrough", None)], ids=["word", "none", "both"]
+)
+def test_the_first_step_may_do_nothing(first, frame, y):
+    steps = [("first", first), ("net", sks.ScaledKerasRegressor(**FEW))]
+    search = GridSearchCV(Pipeline(steps), {"net__hidden_layer_sizes": [(4,)]}, cv=2)
+    if isinstance(first, Pipeline):  # scikit-learn itself cannot say its width
+        steps = [("first", first), ("then", StandardScaler()), steps[1]]
+        search.set_params(estimator=Pipeline(steps))
+    search.fit(frame[["age"]].to_numpy(dtype=float), y)
+    assert to_keras(search).input_shape == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [FunctionTransformer(np.log1p), Pipeline([("p", "passthrough")])],
+    ids=["stateless", "nothing"],
+)
+def test_what_does_not_know_its_width_is_told_so(transformer):
+    with pytest.raises(ValueError, match="does not say how many columns it takes"):
+        to_keras(transformer)
+
+
+def test_a_union_that_begins_with_what_is_dropped(frame):
+    union = FeatureUnion([("x", "drop"), ("y", sks.MinMaxScaler())]).fit(frame)
+    assert certify(union, to_keras(union)).within < 1e-6
+
+
+def cyclic(X):
+    return np.column_stack([np.sin(X), np.cos(X)])
+
+
+def ratio(frame):
+    return frame[["age"]] / frame[["income"]].to_numpy()
+
+
+@pytest.mark.filterwarnings("ignore:Inputs rounded to float32 cost")  # the data are not far
+def test_functions_that_change_the_width_or_want_a_frame(monkeypatch, frame):
+    monkeypatch.setattr(_registry, "_FUNCTIONS", {})  # for this test only
+    ops = keras.ops
+    register_function(cyclic)(lambda x: ops.concatenate([ops.sin(x), ops.cos(x)], axis=-1))
+    register_function(ratio)(lambda x: x[..., :1] / x[..., 1:2])
+    circle = make_pipeline(FunctionTransformer(cyclic), StandardScaler())
+    circle.fit(np.linspace(0, 6, 30).reshape(-1, 1))
+    model = to_keras(circle, dtype="float32")
+    assert certify(circle, model, np.linspace(0, 6, 30).reshape(-1, 1)).given < 1e-5
+    pipeline = make_pipeline(FunctionTransformer(ratio), StandardScaler()).fit(frame)
+    assert certify(pipeline, to_keras(pipeline, dtype="float32"), frame).given < 1e-4
+
+
+def test_a_lambda_is_told_to_take_a_name(frame):
+    transformer = FunctionTransformer(lambda X: X + 1).fit(frame)
+    with pytest.raises(UnsupportedTransformerError, match=r"give it a name \(def\), and then"):
+        to_keras(transformer)
+
+
+def test_a_weight_of_zero(frame):
+    union = FeatureUnion(
+        [("a", StandardScaler()), ("b", sks.MinMaxScaler())], transformer_weights={"a": 0}
+    ).fit(frame)
+    assert certify(union, to_keras(union)).within < 1e-6
+
+
+def test_a_search_without_refit_is_told_so(frame, y):
+    search = GridSearchCV(
+        sks.ScaledKerasRegressor(**FEW), {"hidden_layer_sizes": [(4,)]}, cv=2, refit=False
+    ).fit(frame, y)
+    with pytest.raises((ValueError, NotFittedError), match=r"refit=False|not fitted yet"):
+        to_keras(search)
+
+
+def test_nothing_chosen(frame, y):
+    none = SelectKBest(f_regression, k=0).fit(frame, y)
+    assert to_keras(none).output_shape == (None, 0)
+    empty = ColumnTransformer([("a", StandardScaler(), [])]).fit(frame)
+    assert to_keras(empty).output_shape == (None, 0)
+
+
+def test_the_inverse_of_an_imputer_that_left_a_column_out():
+    X = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 5.0], [3.0, np.nan, 6.0]])
+    imputer = SimpleImputer(add_indicator=True).fit(X)
+    with pytest.warns(UserWarning, match="Skipping features without any observed values"):
+        Z = imputer.transform(X)
+    back = call(to_keras(imputer, inverse=True), Z)
+    np.testing.assert_allclose(back, imputer.inverse_transform(Z), rtol=1e-6)
+
+
+def test_an_inverse_takes_no_pair(frame):
+    scaler = sks.StandardScaler().fit(frame)
+    with pytest.raises(ValueError, match="inputs='pair' is for raw data; an inverse takes"):
+        to_keras(scaler, inverse=True, inputs="pair")

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+)
 
 import sklearn_keras_scaling as sks
 from sklearn_keras_scaling import fold, to_keras
@@ -396,3 +401,30 @@ def test_arguments_that_make_no_sense():
         fold(model, padding="same")
     with pytest.raises(ValueError, match="tolerance must be a number above 0, got 0"):
         fold(model, tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "looked_up",
+    [OneHotEncoder(), OrdinalEncoder(), KBinsDiscretizer(3, strategy="uniform")],
+    ids=lambda transformer: type(transformer).__name__,
+)
+def test_beside_look_ups_the_rest_folds(looked_up, diabetes):
+    X, y = diabetes
+    table = make_column_transformer((sks.StandardScaler(), [0, 2]), (looked_up, [1]))
+    pipeline = make_pipeline(table, sks.ScaledKerasRegressor(epochs=1, random_state=0)).fit(X, y)
+    model = to_keras(pipeline)
+    folded, report = fold(model, X=X)
+    assert any("dense" in name for place in report.folded for name in place.layers)
+    np.testing.assert_allclose(call(folded, X), call(model, X), atol=1e-4 * y.std())
+
+
+def test_a_binary_classifier_folds(wine):
+    X, labels = wine
+    some = labels != "barbera"
+    classifier = sks.ScaledKerasClassifier(epochs=2, random_state=0).fit(X[some], labels[some])
+    model = to_keras(classifier)
+    folded, report = fold(model, X=X)
+    assert len(report.folded) == 1  # the inputs' scaling; that of [1 - p, p] stays
+    assert report.folded[0].layers
+    assert report.measured_error < 1e-5
+    np.testing.assert_allclose(call(folded, X), call(model, X), atol=1e-5)

@@ -167,11 +167,11 @@ Any feature selector of scikit-learn is taken as `SelectKBest` is, a fitted sear
 estimator, a pipeline, column transformer or union as its parts, and `TransformedTargetRegressor`
 around an estimator of this package. Encoders and imputers take numbers alone. Where scikit-learn
 raises on a value (an unknown category, a number that is not positive under Box-Cox), the model
-returns NaN, except that bins and thresholds take NaN for a number. Anything
-else is refused by name: `register_map` and `register_function` add to this.
+returns NaN. Anything else is refused by name: `register_map` and `register_function` add to this.
 
-From its second column on, `SplineTransformer(degree=1, extrapolation="linear")` of scikit-learn 1.9
-counts the degree up and is wrong; `to_keras` extrapolates every column as the first.
+Refused too: `SplineTransformer(extrapolation="linear")` of degree 0 or 1 for several columns, where
+scikit-learn 1.9 counts the degree up from column to column, so that neither its numbers nor the right
+ones would be what is expected.
 
 | transformer | inverse | folds | error |
 | --- | --- | --- | --- |

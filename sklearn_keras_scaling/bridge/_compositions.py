@@ -50,7 +50,7 @@ def _is_dropped(transformer: Any) -> bool:
 
 
 def _weighted(map_: Map, weight: float | None) -> Map:
-    return map_ if weight is None else Chain((map_, Affine(0.0, 1.0 / weight)))
+    return map_ if weight is None else Chain((map_, Inverse(Affine(0.0, weight))))
 
 
 def _columns(chosen: Any, names: list[str], n_features: int) -> tuple[int, ...]:
@@ -82,6 +82,11 @@ def pipeline_network(pipeline: Pipeline) -> ScaledNetwork:
 @register_network(BaseSearchCV)
 def search_network(search: BaseSearchCV) -> ScaledNetwork:
     """Return the best estimator of a fitted search."""
+    if not search.refit:
+        raise ValueError(
+            f"{type(search).__name__} has refit=False and so no best_estimator_. Give to_keras an "
+            "estimator that was fitted with its best_params_."
+        )
     return network_of(search.best_estimator_)
 
 

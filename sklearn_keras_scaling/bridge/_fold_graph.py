@@ -196,7 +196,11 @@ class Graph:
         if len(node.input_tensors) != 1:
             return None
         before = self._of(node.input_tensors[0])
-        return _moved(node, before) if kind in _MOVES else _scaled_by(node, before, kind)
+        if kind not in _MOVES:
+            return _scaled_by(node, before, kind)
+        # take(table, index) moves nothing: it looks up.
+        is_moved = bool(node.arguments.args) and node.arguments.args[0] is node.input_tensors[0]
+        return _moved(node, before) if is_moved else None
 
     def _concatenated(self, node: Any) -> Scaled | None:
         tensors, axis = node.input_tensors, node.operation.axis
@@ -243,6 +247,8 @@ class Graph:
     def _before(self, place: Place, base: Any) -> list[Move]:
         layer = base._keras_history.operation
         readers = [use for use in self.uses if _index(use.scaled.bases, base) >= 0]
+        if any(use in place.uses and not use.scaled.is_whole() for use in readers):
+            raise NotFoldedError(f"it reads {_named(layer)} in parts, or several times")
         found = [
             use.scaled.of_bases(use.tensor.shape[1:])[_index(use.scaled.bases, base)]
             for use in readers

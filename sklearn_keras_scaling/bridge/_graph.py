@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
@@ -59,7 +61,7 @@ def to_keras(
         Name of the model.
     inputs : {"matrix", "columns", "pair"}, default="matrix"
         One input of shape (n, n_features); or an input of shape (n, 1) for each column
-        of the data frame that ``fitted`` was fitted on, by its name; or two float32
+        that is used of the data frame ``fitted`` was fitted on, by its name; or two float32
         inputs of shape (n, n_features), "high" and "low", whose sum is the number: what
         float64 holds then gets through ``model.predict``, and to JAX without x64.
 
@@ -91,6 +93,12 @@ def to_keras(
 
     Notes
     -----
+    What is known of the data comes from the fitted parameters: where they say nothing of a
+    column (behind polynomials or row norms, for example), the numbers are taken to be far
+    from zero, and the input is float64. Integers are exact up to 2**53. The outputs of a
+    transformer are float32 whatever its input is: numbers that it passes on unscaled keep 7
+    digits.
+
     Where scikit-learn refuses a value (an unknown category, a number that is not
     positive under Box-Cox), the model returns NaN. :func:`certify` measures how far the
     model is from scikit-learn.
@@ -137,10 +145,32 @@ def to_keras(
 
 def input_shape(fitted: Any) -> tuple[int | None, ...]:
     """Return the shape of a sample that a fitted estimator takes."""
-    steps = fitted.steps if isinstance(fitted, Pipeline) else [("", fitted)]
-    # A pipeline asks its first step alone, which "passthrough" cannot answer.
-    first = next(step for _, step in steps if hasattr(step, "n_features_in_"))
+    first = _first(fitted)
+    if not hasattr(first, "n_features_in_"):
+        name = type(fitted if first is None else first).__name__
+        raise ValueError(
+            f"{name} does not say how many columns it takes (n_features_in_): fit it, and begin "
+            'a pipeline or union of "passthrough" and "drop" alone with a FunctionTransformer().'
+        )
     return getattr(first, "input_shape_", (int(first.n_features_in_),))
+
+
+def _first(fitted: Any) -> Any:
+    """Return the part of a fitted object that sees raw data, None where none keeps their shape."""
+    if isinstance(fitted, BaseSearchCV):
+        return _first(fitted.best_estimator_)
+    if isinstance(fitted, TransformedTargetRegressor):
+        return _first(fitted.regressor_)
+    steps: Any = None
+    if isinstance(fitted, Pipeline):
+        steps = fitted.steps
+    elif isinstance(fitted, FeatureUnion):
+        steps = fitted.transformer_list
+    if steps is None:
+        return fitted
+    # They ask their first step alone, which "passthrough" and "drop" cannot answer.
+    firsts = (_first(step) for _, step in steps if not (step is None or isinstance(step, str)))
+    return next((first for first in firsts if first is not None), None)
 
 
 def output_shape(map_: Map, fitted: Any) -> tuple[int | None, ...]:
@@ -157,16 +187,32 @@ def _inputs(fitted: Any, map_: Map, dtype: str | None, kind: str) -> tuple[Any, 
         raise ValueError(f'inputs must be "matrix", "columns" or "pair", got {kind!r}.')
     shape = input_shape(fitted)
     names = getattr(fitted, "feature_names_in_", ())
-    if kind == "columns" and not len(names):
-        raise ValueError(
-            'inputs="columns" needs column names, and there are none: fit on a data frame.'
-        )
+    if kind == "columns":
+        _check_names(names)
     dtype = _input_dtype(map_, shape, dtype)
     if kind == "matrix":
         matrix = keras.Input(shape, dtype=dtype)
         return matrix, matrix
-    columns = {name: keras.Input((1,), name=_input_name(name), dtype=dtype) for name in names}
-    return columns, keras.ops.concatenate(list(columns.values()), axis=-1)
+    read = map_.reads(len(names))
+    columns = {
+        name: keras.Input((1,), name=name, dtype=dtype) for i, name in enumerate(names) if i in read
+    }
+    unread = keras.ops.zeros_like(next(iter(columns.values())))
+    parts = [columns.get(name, unread) for name in names]
+    return columns, keras.ops.concatenate(parts, axis=-1)
+
+
+def _check_names(names: Any) -> None:
+    if not len(names):
+        raise ValueError(
+            'inputs="columns" needs column names, and there are none: fit on a data frame.'
+        )
+    for name in names:
+        if not name or "/" in name:
+            raise ValueError(
+                f'inputs="columns": Keras takes no input of the name {name!r}. Rename the column, '
+                'or use inputs="matrix".'
+            )
 
 
 def _pair(map_: Map, shape: tuple[int | None, ...], dtype: str | None) -> tuple[Any, Any]:
@@ -189,10 +235,6 @@ def _pair(map_: Map, shape: tuple[int | None, ...], dtype: str | None) -> tuple[
         raise ValueError(
             f'inputs="pair" without float64: {error} Enable it by JAX_ENABLE_X64=1.'
         ) from error
-
-
-def _input_name(name: str) -> str:
-    return name.replace("/", "_")  # Keras allows none in a name; the dictionary keeps it
 
 
 def inverse_model(
@@ -271,7 +313,7 @@ def _check_invertible(fitted: Any, inputs: str) -> None:
     if not hasattr(fitted, "inverse_transform"):
         raise ValueError(f"inverse=True needs an inverse_transform, and {name} has none.")
     if inputs != "matrix":
-        raise ValueError('inputs="columns" is for raw data; an inverse takes a matrix.')
+        raise ValueError(f"inputs={inputs!r} is for raw data; an inverse takes a matrix.")
 
 
 def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) -> str:

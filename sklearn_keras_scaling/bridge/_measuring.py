@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import IDENTITY, Map
+from ..maps import UNKNOWN, Map, draws_for
 
 #: Rows that the cost of a float32 input is measured on, and the most values in them.
 _ROWS, _VALUES = 256, 1_000_000
+#: Mean of numbers that nothing is known of, at a standard deviation of 1.
+_FAR = 1e6
 
 
-def typical_rows(map_: Map, shape: tuple[int | None, ...], spread: float = 1.0) -> np.ndarray:
+def typical_rows(
+    map_: Map, shape: tuple[int | None, ...], *, spread: float = 1.0, unknown: float = 0.0
+) -> np.ndarray:
     """Return rows in raw units like those that a map was fitted on.
 
     Parameters
@@ -24,11 +28,14 @@ def typical_rows(map_: Map, shape: tuple[int | None, ...], spread: float = 1.0) 
         Of a row.
     spread : float, default=1.0
         How far they go, as a multiple of the training data's range.
+    unknown : float, default=0.0
+        Mean of the numbers where the map knows nothing, with a standard deviation of 1.
     """
     lengths = [length or 2 for length in shape]
     n = max(2, min(_ROWS, _VALUES // max(1, int(np.prod(lengths)))))
-    draws = np.random.default_rng(0).standard_normal((n, *lengths))
-    return map_.typical(spread * draws, IDENTITY)
+    draws = spread * np.random.default_rng(0).standard_normal((n, *lengths))
+    rows = map_.typical(np.full_like(draws_for(map_, draws), UNKNOWN), draws)
+    return np.where(np.isinf(rows), unknown + draws, rows)
 
 
 def largest_difference(found: Any, expected: Any, unit: Any) -> float:
@@ -45,7 +52,7 @@ def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarr
 
     Along axes of any length (None in ``shape``), all values are of one output.
     """
-    finite = np.where(np.isfinite(values), values, np.nan)
+    finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     lengths = enumerate(shape, 1) if values.ndim == len(shape) + 1 else ()
     varying = (0, *(axis for axis, length in lengths if length is None))
     with warnings.catch_warnings():
@@ -57,9 +64,13 @@ def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarr
 
 
 def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
-    """Return what rounding raw numbers to float32 costs behind a map, in standardised units."""
-    rows = typical_rows(map_, shape)
+    """Return what rounding raw numbers to float32 costs behind a map, in standardised units.
+
+    What comes out is rounded to float32 in any case. Numbers that the map knows nothing of are
+    taken to be far from zero.
+    """
+    rows = typical_rows(map_, shape, unknown=_FAR)
     with np.errstate(all="ignore"):
-        expected = np.asarray(map_.forward(rows, np))
-        found = map_.forward(rows.astype(np.float32).astype(np.float64), np)
-    return largest_difference(found, expected, standard_unit(expected, shape))
+        expected = np.asarray(map_.forward(rows, np)).astype(np.float32)
+        found = np.asarray(map_.forward(rows.astype(np.float32).astype(np.float64), np))
+    return largest_difference(found.astype(np.float32), expected, standard_unit(expected, shape))

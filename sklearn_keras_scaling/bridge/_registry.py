@@ -120,9 +120,11 @@ def function_pair(function: Any, arguments: dict[str, Any]) -> tuple[Any, Any]:
     """Return a function for arrays, and its form for tensors, which raises if it is not known."""
     if function is None:
         return (_same, _same)
-    host = partial(function, **arguments)
     if function in _FUNCTIONS:
-        return (host, partial(_FUNCTIONS[function], **arguments))
+        # On arrays too: the function itself may want the data frame that it was fitted on.
+        graph = partial(_FUNCTIONS[function], **arguments)
+        return (lambda x: keras.ops.convert_to_numpy(graph(x)), graph)
+    host = partial(function, **arguments)
     name = getattr(function, "__name__", repr(function))
     is_stock = isinstance(function, np.ufunc) and getattr(np, name, None) is function
     if is_stock and function.nin == function.nout == 1 and not arguments:
@@ -134,7 +136,12 @@ def _refuse_function(name: str, x: Any) -> Any:
     raise UnsupportedTransformerError(
         f"FunctionTransformer: {name} has no form as Keras operations that is known. Elementwise "
         "functions of NumPy that keras.ops has too are, without kw_args. To add another, register "
-        f"its counterpart for tensors: @register_function({name})."
+        "its counterpart for tensors: "
+        + (
+            f"@register_function({name})."
+            if name.isidentifier()
+            else "give it a name (def), and then @register_function."
+        )
     )
 
 

@@ -94,6 +94,14 @@ def spline_map(transformer: Any) -> Map:
     """Return the map of a fitted ``SplineTransformer``."""
     if getattr(transformer, "handle_missing", "error") == "zeros":
         raise _refused(transformer, 'handle_missing="zeros"')
+    is_linear = transformer.extrapolation == "linear"
+    if is_linear and transformer.degree < 2 and transformer.n_features_in_ > 1:
+        raise _refused(
+            transformer,
+            f'degree={transformer.degree} and extrapolation="linear" for several columns, where '
+            "scikit-learn counts the degree up from column to column: use another extrapolation, "
+            "or one transformer a column",
+        )
     splines = transformer.bsplines_
     pieces = [_pieces(spline, transformer.extrapolation) for spline in splines]
     knots = [spline.t[spline.k : -spline.k or None].copy() for spline in splines]
@@ -189,7 +197,8 @@ def _codes(rows: np.ndarray) -> np.ndarray:
 def _unknown_code(encoder: Any, column: int, place: slice) -> float:
     if encoder.handle_unknown == "error":
         return np.nan
-    other = np.nanmax(np.asarray(encoder.categories_[column], dtype=np.float64), initial=0.0) + 1.0
+    largest = np.nanmax(np.asarray(encoder.categories_[column], dtype=np.float64), initial=0.0)
+    other = np.nextafter(largest, np.inf)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says what is asked of it here
         return float(_codes(_encoded(encoder, column, np.array([other]))[:, place])[0])
@@ -197,7 +206,9 @@ def _unknown_code(encoder: Any, column: int, place: slice) -> float:
 
 def _encoded(encoder: Any, column: int, values: np.ndarray) -> np.ndarray:
     """Return what the encoder makes of these values of a column."""
-    rows = np.empty((len(values), encoder.n_features_in_), dtype=np.float64)
+    kinds = {np.asarray(categories).dtype.kind for categories in encoder.categories_}
+    dtype = object if "O" in kinds else np.float64
+    rows = np.empty((len(values), encoder.n_features_in_), dtype=dtype)
     rows[:] = [categories[0] for categories in encoder.categories_]
     rows[:, column] = values
     with warnings.catch_warnings():
@@ -207,13 +218,19 @@ def _encoded(encoder: Any, column: int, values: np.ndarray) -> np.ndarray:
 
 
 def _check_numeric(encoder: Any) -> None:
-    for column, categories in enumerate(encoder.categories_):
-        if np.asarray(categories).dtype.kind not in "biuf":
-            names = getattr(encoder, "feature_names_in_", None)
-            said = column if names is None else repr(names[column])
-            raise _refused(
-                encoder, f"column {said}, whose categories are no numbers: encode them before"
-            )
+    names = getattr(encoder, "feature_names_in_", range(encoder.n_features_in_))
+    for name, categories in zip(names, encoder.categories_, strict=True):
+        try:
+            numbers = np.asarray(categories, dtype=np.float64)
+        except (TypeError, ValueError):
+            what = "whose categories are no numbers: encode them before"
+            raise _refused(encoder, f"column {name!r}, {what}") from None
+        if np.asarray(categories).dtype.kind in "SU":  # text that reads as numbers
+            what = "whose categories are text: convert them to numbers before"
+            raise _refused(encoder, f"column {name!r}, {what}")
+        if np.asarray(categories).dtype.kind != "f" and np.max(np.abs(numbers)) > 2**53:
+            what = "whose integers are beyond 2**53, where float64 joins them: number them before"
+            raise _refused(encoder, f"column {name!r}, {what}")
 
 
 def _refused(transformer: Any, what: str) -> UnsupportedTransformerError:
@@ -249,7 +266,7 @@ def pca_map(pca: Any) -> Map:
 @register_map(decomposition.TruncatedSVD)
 def svd_map(svd: Any) -> Map:
     """Return the map of a fitted ``TruncatedSVD``."""
-    return Project(svd.components_, 0.0, np.sqrt(svd.explained_variance_))
+    return Project(svd.components_, 0.0)
 
 
 @register_map(preprocessing.FunctionTransformer)

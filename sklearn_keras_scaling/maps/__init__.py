@@ -7,7 +7,7 @@ and Keras both promote a float32 ``x`` to float64 when they meet them (JAX
 without x64 stays in float32).
 """
 
-from ._base import IDENTITY, UNBOUNDED, Affine, Chain, Clip, Inverse, Map
+from ._base import IDENTITY, UNBOUNDED, UNKNOWN, Affine, Chain, Clip, Inverse, Map, draws_for
 from ._columns import BothClasses, Monomials, Parallel, Project, Squeeze, Take
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
@@ -15,6 +15,7 @@ from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 __all__ = [
     "IDENTITY",
     "UNBOUNDED",
+    "UNKNOWN",
     "Affine",
     "Bins",
     "BothClasses",
@@ -36,4 +37,5 @@ __all__ = [
     "Squeeze",
     "Take",
     "Threshold",
+    "draws_for",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 UNBOUNDED = (-np.inf, np.inf)
+#: In rows that :meth:`Map.typical` returns.
+UNKNOWN = np.inf
 
 
 class Map(ABC):
@@ -53,17 +55,26 @@ class Map(ABC):
         """Return the map of numbers that an offset of shape (n_features,) was taken from."""
         raise NotImplementedError(f"{type(self).__name__} does not begin with affine scaling.")
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return rows in raw units that spread as those that the map was fitted on.
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return rows like those that the map was fitted on; infinite where it cannot tell.
 
         Parameters
         ----------
-        z : ndarray of shape (n, ..., n_features)
-            Draws from a standard normal distribution.
-        rest : Map
-            What comes after this map; asked where this one knows nothing of the data.
+        outputs : ndarray of shape (n, ..., n_outputs)
+            What is known of the rows behind the map, infinite where that is nothing.
+        draws : ndarray of shape (n, ..., n_features)
+            From a standard normal distribution.
+
+        Returns
+        -------
+        inputs : ndarray of the shape of ``draws``
+            In the units that enter the map.
         """
-        return z
+        return np.full_like(draws, UNKNOWN)
+
+    def reads(self, n_features: int) -> set[int]:
+        """Return the columns that the result depends on."""
+        return set(range(n_features))
 
     def tile(self, repeats: int) -> Map:
         """Return the map of rows that hold ``repeats`` rows of this one's, side by side."""
@@ -83,6 +94,8 @@ class Affine(Map):
         As in ``scipy.stats``; ``scale`` divides.
     output_range : tuple of float
         Interval that the training data are taken to.
+    center : array-like of shape (n_features,) or float, default=None
+        What the training data are around, if that is not ``loc``.
 
     Examples
     --------
@@ -97,6 +110,7 @@ class Affine(Map):
     loc: Any = 0.0
     scale: Any = 1.0
     output_range: tuple[float, float] = UNBOUNDED
+    center: Any = None
     is_affine = True
 
     def __post_init__(self) -> None:
@@ -124,12 +138,14 @@ class Affine(Map):
         """Return the same with another ``loc``."""
         return Affine(self.loc - offset, self.scale, self.output_range)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return values around ``loc``, or all over the range that becomes ``output_range``."""
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what becomes the outputs; else what is around ``center`` or fills the range."""
         low, high = self.output_range
         if np.isfinite(high - low):
-            z = low + (high - low) / (1.0 + np.exp(-1.7 * z))  # about uniform
-        return self.inverse(z, np)
+            own = self.inverse(low + (high - low) / (1.0 + np.exp(-1.7 * draws)), np)  # uniform
+        else:
+            own = draws * self.scale + (self.loc if self.center is None else self.center)
+        return np.where(np.isinf(outputs), own, self.inverse(outputs, np))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +180,9 @@ class Clip(Map):
         """Return the same: the limits are those of every column."""
         return self
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what the rest was fitted on."""
-        return rest.typical(z, IDENTITY)
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return the outputs."""
+        return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,12 +236,19 @@ class Chain(Map):
         first, *others = self.maps or (Affine(),)
         return Chain((first.shift(offset), *others))
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what the first map was fitted on."""
-        following = (*self.maps, rest) if rest is not IDENTITY else self.maps
-        if not following:
-            return z
-        return following[0].typical(z, Chain(following[1:]) if following[1:] else IDENTITY)
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what the maps know, asked from the last to the first."""
+        stages = [draws]
+        for map_ in self.maps:
+            stages.append(draws_for(map_, stages[-1]))
+        for map_, before in zip(reversed(self.maps), reversed(stages[:-1]), strict=True):
+            outputs = map_.typical(outputs, before)
+        return outputs
+
+    def reads(self, n_features: int) -> set[int]:
+        """Return what the first map reads."""
+        first = next((map_ for map_ in self.maps if map_ is not IDENTITY), None)
+        return super().reads(n_features) if first is None else first.reads(n_features)
 
 
 IDENTITY = Chain()
@@ -251,6 +274,13 @@ class Inverse(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the other map's forward of ``z``."""
         return self.map.forward(z, xp)
+
+
+def draws_for(map_: Map, draws: np.ndarray) -> np.ndarray:
+    """Return draws for the outputs of a map whose inputs these are for."""
+    with np.errstate(all="ignore"):
+        width = np.shape(map_.forward(np.ones_like(draws[:1]), np))[-1]
+    return draws[..., np.arange(width) % draws.shape[-1]]
 
 
 def constants(map_: Any, *names: str) -> None:

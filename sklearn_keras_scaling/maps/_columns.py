@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._base import IDENTITY, Map, constants
+from ._base import UNKNOWN, Map, constants, draws_for
 from ._namespaces import project
 
 
@@ -31,21 +31,25 @@ class Take(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the kept columns of ``x``."""
-        return xp.take(x, np.array(self.columns), axis=-1)
+        return _take(x, self.columns, xp)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` among columns of zeros."""
         sources = np.full(self.n_features, len(self.columns))  # one behind: the zeros
         sources[list(self.columns)] = np.arange(len(self.columns))
-        padded = xp.concatenate([z, xp.zeros_like(z[..., :1])], axis=-1)
+        zeros = xp.zeros_like(xp.sum(z, axis=-1, keepdims=True))  # of no column too
+        padded = xp.concatenate([z, zeros], axis=-1)
         return xp.take(padded, sources, axis=-1)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what the rest was fitted on, and draws in the other columns."""
-        rows = np.array(z)
-        columns = list(self.columns)
-        rows[..., columns] = rest.typical(z[..., columns], IDENTITY)
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return the outputs, among draws."""
+        rows = np.array(draws)
+        rows[..., list(self.columns)] = outputs
         return rows
+
+    def reads(self, n_features: int) -> set[int]:
+        """Return the kept columns."""
+        return set(self.columns)
 
 
 class Squeeze(Map):
@@ -98,7 +102,7 @@ class Parallel(Map):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_keras_scaling.maps import Affine
+    >>> from sklearn_keras_scaling.maps import IDENTITY, Affine
     >>> both = Parallel((((1,), Affine(1.0, 2.0)), (None, IDENTITY)))
     >>> both.forward(np.array([[5.0, 3.0]]), np)
     array([[1., 5., 3.]])
@@ -109,7 +113,7 @@ class Parallel(Map):
     def forward(self, x: Any, xp: Any) -> Any:
         """Return what each map makes of its columns, side by side."""
         parts = [map_.forward(_take(x, columns, xp), xp) for columns, map_ in self.branches]
-        return xp.concatenate(parts, axis=-1)
+        return xp.concatenate(parts, axis=-1) if parts else _take(x, (), xp)
 
     def shift(self, offset: np.ndarray) -> Map:
         """Return the same with each branch shifted."""
@@ -119,13 +123,29 @@ class Parallel(Map):
         ]
         return Parallel(tuple(branches))
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return for each column what the first map that takes it was fitted on."""
-        rows = np.array(z)
-        for columns, map_ in reversed(self.branches):
-            chosen = slice(None) if columns is None else list(columns)
-            rows[..., chosen] = map_.typical(z[..., chosen], IDENTITY)
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return for each column what the maps that take it know, in turns."""
+        found: dict[int, list[np.ndarray]] = {}
+        start = 0
+        for columns, map_ in self.branches:
+            chosen = list(range(draws.shape[-1]) if columns is None else columns)
+            own = draws[..., chosen]
+            stop = start + draws_for(map_, own).shape[-1]
+            rows = map_.typical(outputs[..., start:stop], own)
+            start = stop
+            for i, column in enumerate(chosen):
+                found.setdefault(column, []).append(rows[..., i])
+        rows = np.array(draws)
+        for column, values in found.items():
+            known = [each for each in values if not np.isinf(each).any()] or values
+            for turn, each in enumerate(known):
+                rows[turn :: len(known), ..., column] = each[turn :: len(known)]
         return rows
+
+    def reads(self, n_features: int) -> set[int]:
+        """Return the columns that any of the maps takes."""
+        every = range(n_features)
+        return {i for columns, _ in self.branches for i in (every if columns is None else columns)}
 
 
 def _take(x: Any, columns: Sequence[int] | None, xp: Any) -> Any:
@@ -145,8 +165,8 @@ class Project(Map):
         Orthogonal rows of length 1.
     mean : array-like of shape (n_features,) or float
         Of the training data.
-    deviations : array-like of shape (n_components,)
-        Standard deviations of the training data along the components.
+    deviations : array-like of shape (n_components,), default=None
+        Standard deviations of the training data along the components, around ``mean``.
 
     Examples
     --------
@@ -160,10 +180,10 @@ class Project(Map):
 
     components: Any
     mean: Any
-    deviations: Any
+    deviations: Any = None
 
     def __post_init__(self) -> None:
-        constants(self, "components", "mean", "deviations")
+        constants(self, "components", "mean")
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the coordinates of ``x``."""
@@ -173,9 +193,13 @@ class Project(Map):
         """Return the point with coordinates ``z``."""
         return xp.add(project(z, self.components.T, xp), self.mean)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return rows that spread along the components as the training data."""
-        return self.inverse(z[..., : len(self.components)] * self.deviations, np)
+        if self.deviations is not None:
+            return self.inverse(draws_for(self, draws) * self.deviations, np)
+        # Without a mean, only what follows can tell where the data are.
+        is_known = not np.isinf(outputs).any()
+        return self.inverse(outputs, np) if is_known else np.full_like(draws, UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,3 +227,13 @@ class Monomials(Map):
         for other in others:
             first = xp.multiply(first, other)
         return first
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return the outputs that are columns themselves."""
+        rows = np.full_like(draws, UNKNOWN)
+        n_features = draws.shape[-1]
+        for i, factors in enumerate(self.factors):
+            columns = factors[factors < n_features]
+            if len(columns) == 1:
+                rows[..., columns[0]] = outputs[..., i]
+        return rows

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._base import IDENTITY, Map, constants
+from ._base import UNKNOWN, Map, constants
+from ._columns import Take
 from ._namespaces import at_least, number
 
 _EPS = np.finfo(np.float64).eps
@@ -41,12 +42,15 @@ class Function(Map):
         """Return the inverse function of ``z``."""
         return self.inverse_pair[xp is not np](z)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what becomes typical for the rest, where the inverse is one."""
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what becomes the outputs, if the inverse is one."""
+        if outputs.shape != draws.shape or np.isinf(outputs).all():
+            return np.full_like(draws, UNKNOWN)
         with np.errstate(all="ignore"):
-            x = np.asarray(self.inverse(rest.typical(z, IDENTITY), np))
-            is_good = np.isfinite(x) & np.isfinite(self.forward(x, np))
-        return np.where(is_good, x, np.abs(z))
+            rows = np.asarray(self.inverse(outputs, np), dtype=np.float64)
+            again = np.asarray(self.forward(rows, np), dtype=np.float64)
+            is_back = np.isclose(again, outputs, rtol=1e-6, atol=1e-6)
+        return np.where(is_back, rows, _patch(rows, is_back))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +118,18 @@ class Power(Map):
             xp.where(is_negative, number(-1.0), number(1.0)),
         )
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what becomes typical for the rest."""
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what becomes the outputs."""
         with np.errstate(all="ignore"):
-            x = self.inverse(rest.typical(z, IDENTITY), np)
-        return np.where(np.isfinite(x), x, np.abs(z) + 1.0)
+            rows = self.inverse(outputs, np)
+        is_back = np.isfinite(rows)  # some are outside of the inverse's domain
+        return np.where(is_back, rows, _patch(rows, is_back))
+
+
+def _patch(rows: np.ndarray, is_good: np.ndarray) -> np.ndarray:
+    """Return for each column one of its good numbers, unknown where there is none."""
+    first = np.take_along_axis(rows, is_good.argmax(axis=0)[None], axis=0)
+    return np.where(is_good.any(axis=0), first, UNKNOWN)
 
 
 def _nonzero(lambdas: np.ndarray) -> np.ndarray:
@@ -177,12 +188,13 @@ class Threshold(Map):
     threshold: float
 
     def forward(self, x: Any, xp: Any) -> Any:
-        """Return 1 where ``x`` is above the threshold, else 0."""
-        return xp.where(xp.greater(x, number(self.threshold)), number(1), number(0))
+        """Return 1 where ``x`` is above the threshold, else 0; NaN stays NaN."""
+        is_above = xp.greater(x, number(self.threshold))
+        return xp.where(xp.isnan(x), x, xp.where(is_above, number(1), number(0)))
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return numbers around the threshold, and the threshold."""
-        return np.where(z > 2.0, self.threshold, self.threshold + z)
+        return np.where(draws > 2.0, self.threshold, self.threshold + draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,29 +233,35 @@ class Impute(Map):
         missing = number(self.missing)
         is_missing = xp.isnan(x) if np.isnan(self.missing) else xp.equal(x, missing)
         filled = xp.where(is_missing, self.statistics, x)
-        kept = np.flatnonzero(~np.isnan(self.statistics)).astype(np.int32)
-        if len(kept) < len(self.statistics):
-            filled = xp.take(filled, kept, axis=-1)
+        if len(self._kept) < len(self.statistics):
+            filled = xp.take(filled, self._kept, axis=-1)
         if not self.indicated:
             return filled
         indicator = xp.where(is_missing, number(1), number(0))
         said = xp.take(indicator, np.array(self.indicated, dtype=np.int32), axis=-1)
         return xp.concatenate([filled, said], axis=-1)
 
+    @property
+    def _kept(self) -> np.ndarray:
+        return np.flatnonzero(~np.isnan(self.statistics)).astype(np.int32)
+
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` with values missing again where the indicator says so."""
-        n_features = len(self.statistics)
-        if self.indicated is None or np.isnan(self.statistics).any():
+        if self.indicated is None:
             return super().inverse(z, xp)
-        sources = np.full(n_features, len(self.indicated), dtype=np.int32)  # behind: zeros
-        sources[list(self.indicated)] = np.arange(len(self.indicated))
-        said = xp.concatenate([z[..., n_features:], xp.zeros_like(z[..., :1])], axis=-1)
-        was_missing = xp.not_equal(xp.take(said, sources, axis=-1), 0.0)
-        return xp.where(was_missing, number(self.missing), z[..., :n_features])
+        n_kept = len(self._kept)
+        values = self._placed(z[..., :n_kept], self._kept, xp)
+        said = self._placed(z[..., n_kept:], np.array(self.indicated, dtype=np.int32), xp)
+        return xp.where(xp.not_equal(said, 0.0), number(self.missing), values)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
-        """Return what the rest was fitted on, the statistics, and missing values."""
-        is_whole = not (self.indicated or np.isnan(self.statistics).any())
-        rows = rest.typical(z, IDENTITY) if is_whole else z
-        rows = np.where((z < -2.0) & ~np.isnan(self.statistics), self.statistics, rows)
-        return np.where(z > 2.0, self.missing, rows)
+    def _placed(self, values: Any, columns: np.ndarray, xp: Any) -> Any:
+        """Return values as these columns among columns of zeros."""
+        return Take(tuple(columns.tolist()), len(self.statistics)).inverse(values, xp)
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return the outputs, statistics and missing values."""
+        rows = np.array(draws)
+        rows[..., self._kept] = outputs[..., : len(self._kept)]
+        is_known = np.isfinite(rows) & ~np.isnan(self.statistics)
+        rows = np.where((draws < -2.0) & is_known, self.statistics, rows)
+        return np.where(draws > 2.0, self.missing, rows)

@@ -47,7 +47,7 @@ def count_below(table: np.ndarray, x: Any, xp: Any, *, or_equal: bool) -> Any:
     """Return how many numbers of its column's sorted row are below each number of ``x``.
 
     A binary search, unrolled: as many operations as the table's length has digits, however
-    many columns there are.
+    many columns there are. Each step holds those numbers alone that it may meet.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def count_below(table: np.ndarray, x: Any, xp: Any, *, or_equal: bool) -> Any:
     count = xp.zeros_like(x, dtype="int32")
     step = (table.shape[1] + 1) // 2
     while step:
-        entry = look_up(table, xp.add(count, np.int32(step - 1)), xp)
-        count = xp.where(is_counted(entry, x), xp.add(count, np.int32(step)), count)
+        entry = look_up(table[:, step - 1 :: 2 * step], count, xp)
+        bit = xp.where(is_counted(entry, x), np.int32(1), np.int32(0))
+        count = xp.add(xp.add(count, count), bit)
         step //= 2
     return count
 
@@ -179,10 +180,10 @@ class Quantiles(Map):
             x = xp.where(xp.less(p, number(_THRESHOLD)), self.quantiles[:, 0], x)
         return xp.where(xp.isnan(z), z, x)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return quantiles, and numbers between them."""
-        rows = self.inverse(z if self.is_normal else special.ndtr(z), np)
-        rows[::2] = _choose(z[::2], self.quantiles)
+        rows = self.inverse(draws if self.is_normal else special.ndtr(draws), np)
+        rows[::2] = _choose(draws[::2], self.quantiles)
         return rows
 
 
@@ -218,22 +219,24 @@ class Bins(Map):
     edges: Sequence[Any]
 
     def forward(self, x: Any, xp: Any) -> Any:
-        """Return the bins' numbers."""
+        """Return the bins' numbers; NaN stays NaN."""
         inner = padded([np.asarray(edges)[1:-1] for edges in self.edges])
-        return xp.multiply(count_below(inner, x, xp, or_equal=True), number(1))
+        bins = xp.multiply(count_below(inner, x, xp, or_equal=True), number(1))
+        return xp.where(xp.isnan(x), x, bins)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the bins' centres."""
-        centres = [(np.asarray(edges)[1:] + np.asarray(edges)[:-1]) * 0.5 for edges in self.edges]
+        with np.errstate(invalid="ignore"):  # a constant column's edges are infinite
+            centres = [(np.asarray(each)[1:] + np.asarray(each)[:-1]) * 0.5 for each in self.edges]
         return Codes([np.arange(len(c)) for c in centres], centres).forward(xp.floor(z), xp)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return edges, and numbers around them."""
-        rows = _choose(z, self.edges)
+        rows = _choose(draws, self.edges)
         with np.errstate(invalid="ignore"):  # a constant column's edges are infinite
             width = np.array([np.ptp(edges) / max(len(edges) - 1, 1) for edges in self.edges])
-            rows[1::2] += z[1::2] * width
-        return np.where(np.isfinite(rows), rows, z)
+            rows[1::2] += draws[1::2] * width
+        return np.where(np.isfinite(rows), rows, draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,29 +267,23 @@ class Codes(Map):
     codes: Sequence[Any]
     unknown: Any = None
 
+    def __post_init__(self) -> None:
+        for name in ("categories", "codes"):
+            columns = [np.asarray(each, dtype=np.float64) for each in getattr(self, name)]
+            object.__setattr__(self, name, columns)
+        unknown = np.nan if self.unknown is None else self.unknown
+        object.__setattr__(self, "unknown", np.broadcast_to(unknown, len(self.codes)))
+
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the codes."""
-        finite = [
-            np.asarray(c, dtype=float)[~np.isnan(np.asarray(c, dtype=float))]
-            for c in self.categories
-        ]
-        table = padded(finite)
+        table = padded([each[~np.isnan(each)] for each in self.categories])
         index = _limit(count_below(table, x, xp, or_equal=False), table.shape[1] - 1, xp)
         is_known = xp.equal(look_up(table, index, xp), x)
-        unknown = (
-            np.full(len(table), np.nan)
-            if self.unknown is None
-            else np.asarray(self.unknown, dtype=float)
-        )
-        of_nan = np.array(
-            [
-                codes[-1] if len(codes) > len(known) else other
-                for codes, known, other in zip(self.codes, finite, unknown, strict=True)
-            ],
-            dtype=np.float64,
-        )
+        pairs = zip(self.categories, self.codes, self.unknown, strict=True)
+        of_nan = [codes[-1] if np.isnan(own).any() else other for own, codes, other in pairs]
         found = look_up(padded(self.codes, np.nan), index, xp)
-        return xp.where(is_known, found, xp.where(xp.isnan(x), of_nan, unknown))
+        of_others = xp.where(xp.isnan(x), np.array(of_nan), np.array(self.unknown))
+        return xp.where(is_known, found, of_others)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the categories; NaN for other numbers."""
@@ -294,12 +291,12 @@ class Codes(Map):
         for own, named in zip(self.codes, self.categories, strict=True):
             each, first, count = np.unique(own, return_index=True, return_counts=True)
             codes.append(each)
-            categories.append(np.where(count > 1, np.nan, np.asarray(named, dtype=float)[first]))
+            categories.append(np.where(count > 1, np.nan, named[first]))
         return Codes(codes, categories).forward(z, xp)
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return categories."""
-        return _choose(z, self.categories)
+        return _choose(draws, self.categories)
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,9 +393,9 @@ class Piecewise(Map):
         n_features, n_outputs = len(self.knots), self.coefficients.shape[-1]
         return xp.reshape(value, (-1, *x.shape[1:-1], n_features * n_outputs))
 
-    def typical(self, z: np.ndarray, rest: Map) -> np.ndarray:
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return knots, and numbers around them."""
-        rows = Bins(self.knots).typical(z, rest)
+        rows = Bins(self.knots).typical(outputs, draws)
         if np.isnan(self.coefficients).any():  # beyond the knots there are none
             rows = np.clip(rows, self.origins[:, 0], self.origins[:, -1])
         return rows

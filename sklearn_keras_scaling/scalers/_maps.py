@@ -14,6 +14,7 @@ def standard_map(scaler: Any) -> Map:
     return Affine(
         loc=_spread(scaler, scaler.mean_) if scaler.with_mean else 0.0,
         scale=_spread(scaler, scaler.scale_) if scaler.with_std else 1.0,
+        center=None if scaler.mean_ is None else _spread(scaler, scaler.mean_),
     )
 
 
