@@ -170,8 +170,8 @@ raises on a value (an unknown category, a number that is not positive under Box-
 returns NaN. Anything else is refused by name: `register_map` and `register_function` add to this.
 
 Refused too: `SplineTransformer(extrapolation="linear")` of degree 0 or 1 for several columns, where
-scikit-learn 1.9 counts the degree up from column to column, so that neither its numbers nor the right
-ones would be what is expected.
+scikit-learn 1.9 counts the degree up from column to column, so that neither its numbers nor the
+right ones would be what is expected.
 
 | transformer | inverse | folds | error |
 | --- | --- | --- | --- |
