@@ -408,11 +408,12 @@ def test_arguments_that_make_no_sense():
     [OneHotEncoder(), OrdinalEncoder(), KBinsDiscretizer(3, strategy="uniform")],
     ids=lambda transformer: type(transformer).__name__,
 )
+@pytest.mark.filterwarnings("ignore:Inputs rounded to float32 cost")  # on JAX, of edges
 def test_beside_look_ups_the_rest_folds(looked_up, diabetes):
     X, y = diabetes
     table = make_column_transformer((sks.StandardScaler(), [0, 2]), (looked_up, [1]))
     pipeline = make_pipeline(table, sks.ScaledKerasRegressor(epochs=1, random_state=0)).fit(X, y)
-    model = to_keras(pipeline)
+    model = to_keras(pipeline, dtype=widest_float())
     folded, report = fold(model, X=X)
     assert any("dense" in name for place in report.folded for name in place.layers)
     np.testing.assert_allclose(call(folded, X), call(model, X), atol=1e-4 * y.std())

@@ -326,8 +326,8 @@ def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) 
         return "float64"
     message = (
         f"Inputs rounded to float32 cost up to {cost:.1g} in standardised units: a column's mean "
-        "is large against its standard deviation, or its values lie on edges or categories that "
-        "float32 has not."
+        "is large against its standard deviation (or nothing is known of it), or its values lie "
+        "on edges or categories that float32 has not."
     )
     if asked is None:
         raise ValueError(

@@ -269,10 +269,23 @@ def svd_map(svd: Any) -> Map:
     return Project(svd.components_, 0.0)
 
 
+#: Inverses of what is often given without one.
+_WAYS_BACK: dict[Any, Any] = {
+    np.log: np.exp,
+    np.log1p: np.expm1,
+    np.log2: np.exp2,
+    np.log10: lambda z: 10.0**z,
+    np.sqrt: np.square,
+    np.exp: np.log,
+    np.expm1: np.log1p,
+}
+
+
 @register_map(preprocessing.FunctionTransformer)
 def function_map(transformer: Any) -> Map:
     """Return the map of a ``FunctionTransformer`` of functions that are known."""
     return Function(
         function_pair(transformer.func, transformer.kw_args or {}),
         function_pair(transformer.inverse_func, transformer.inv_kw_args or {}),
+        way_back=_WAYS_BACK.get(transformer.func),
     )

@@ -22,6 +22,8 @@ class Function(Map):
     ----------
     forward_pair, inverse_pair : tuple of callable
         The form for arrays and the form for tensors.
+    way_back : callable, default=None
+        The mathematical inverse for arrays, where ``inverse_pair`` is none.
 
     Examples
     --------
@@ -33,6 +35,7 @@ class Function(Map):
 
     forward_pair: tuple[Any, Any]
     inverse_pair: tuple[Any, Any]
+    way_back: Any = None
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the function of ``x``."""
@@ -43,11 +46,12 @@ class Function(Map):
         return self.inverse_pair[xp is not np](z)
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Return what becomes the outputs, if the inverse is one."""
+        """Return what becomes the outputs, if there is a way back."""
         if outputs.shape != draws.shape or np.isinf(outputs).all():
             return np.full_like(draws, UNKNOWN)
         with np.errstate(all="ignore"):
-            rows = np.asarray(self.inverse(outputs, np), dtype=np.float64)
+            back = self.way_back or self.inverse_pair[0]
+            rows = np.asarray(back(outputs), dtype=np.float64)
             again = np.asarray(self.forward(rows, np), dtype=np.float64)
             is_back = np.isclose(again, outputs, rtol=1e-6, atol=1e-6)
         return np.where(is_back, rows, _patch(rows, is_back))
