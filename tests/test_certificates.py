@@ -115,6 +115,7 @@ def test_given_rows_are_measured_in_their_own_units():
     expected, found = FAR, keras.ops.convert_to_numpy(model(FAR)).astype(float)
     own = np.abs((found - expected) / unit_of(expected)).max()
     assert own > 1e-3  # float32 outputs of mean 1e6
+    assert certify(imputer, to_keras(imputer, dtype="float64"), FAR).given == 0.0
     np.testing.assert_allclose(certify(imputer, model, FAR).given, own)
     steps = FunctionTransformer(np.floor).fit(FAR)
     floor = certify(steps, to_keras(steps, dtype="float64"), np.floor(FAR) + 0.5)

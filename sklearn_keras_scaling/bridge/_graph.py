@@ -69,7 +69,8 @@ def to_keras(
     -------
     model : keras.Model
         From shape (n, n_features), or that of what a scaler was fitted on, to what
-        ``fitted`` returns: ``transform`` (dense) in float32, ``inverse_transform`` and a
+        ``fitted`` returns: ``transform`` (dense) in float32, as a network wants it, or in
+        float64 if ``dtype="float64"`` is asked for; ``inverse_transform`` and a
         regressor's ``predict`` in float64 (float32 on JAX without x64), a
         classifier's ``predict_proba``.
 
@@ -95,9 +96,9 @@ def to_keras(
     -----
     What is known of the data comes from the fitted parameters: where they say nothing of a
     column (behind polynomials or row norms, for example), the numbers are taken to be far
-    from zero, and the input is float64. Integers are exact up to 2**53. The outputs of a
-    transformer are float32 whatever its input is: numbers that it passes on unscaled keep 7
-    digits.
+    from zero, and the input is float64. Integers are exact up to 2**53. Numbers that a
+    transformer passes on unscaled leave with the 7 digits of float32, unless ``dtype`` is
+    "float64".
 
     Where scikit-learn refuses a value (an unknown category, a number that is not
     positive under Box-Cox), the model returns NaN. :func:`certify` measures how far the
@@ -140,7 +141,7 @@ def to_keras(
     else:
         given, raw = _inputs(fitted, parts.inputs, dtype, inputs)
         scaled = parts.inputs.forward(_widened(raw), keras.ops)
-    return keras.Model(given, _outputs(parts, scaled), name=name)
+    return keras.Model(given, _outputs(parts, scaled, dtype), name=name)
 
 
 def input_shape(fitted: Any) -> tuple[int | None, ...]:
@@ -280,7 +281,9 @@ def _restoring(network: Any) -> Iterator[None]:
         ) from error
 
 
-def _outputs(parts: ScaledNetwork, scaled: Any) -> Any:
+def _outputs(parts: ScaledNetwork, scaled: Any, asked: str | None) -> Any:
+    if parts.network is None and asked == "float64":
+        return keras.ops.cast(scaled, widest_float())
     scaled = keras.ops.cast(scaled, keras.config.floatx())
     if parts.network is None:
         return scaled
