@@ -161,8 +161,8 @@ Written by `python -m tests.transformers`; a test compares it with what it finds
 `to_keras(..., inverse=True)` has one, as scikit-learn does. "Folds": whether it can move into a
 neighbouring layer's weights (`fold`). "Error": the largest difference from scikit-learn that
 `certify` sees over the training range of the tests' data, in standardised units, with
-`dtype="float64"`, rounded up to a power of ten from 1e-12 on. Outputs in float32, the default, add half a step of
-float32: 6e-8 of their size.
+`dtype="float64"`, rounded up to a power of ten from 1e-12 on. Outputs in float32, the default,
+add half a step of float32: 6e-8 of their size.
 
 Any feature selector of scikit-learn is taken as `SelectKBest` is, a fitted search as its best
 estimator, a pipeline, column transformer or union as its parts, and `TransformedTargetRegressor`
