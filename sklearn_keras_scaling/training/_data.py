@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from scipy import sparse
 
 from .._optional import keras
 
@@ -15,8 +18,9 @@ class Batches(keras.utils.PyDataset):
 
     Parameters
     ----------
-    arrays : tuple of ndarray
-        Inputs, targets and, if any, sample weights, equally long.
+    parts : tuple
+        Inputs, targets and, if any, sample weights: each an array, a sparse matrix (made
+        dense batch by batch), or a dict, list or tuple of them, all equally long.
     batch_size : int
         Rows in a batch; the last one may have fewer.
     seed : int
@@ -26,24 +30,38 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, arrays: tuple[np.ndarray, ...], batch_size: int, seed: int, shuffle: bool = True
+        self, parts: tuple[Any, ...], batch_size: int, seed: int, shuffle: bool = True
     ) -> None:
         super().__init__()
-        self.arrays = arrays
+        self.parts = parts
         self.batch_size = batch_size
         self.shuffle = shuffle
         self._rng = np.random.default_rng(seed)
-        self._order = np.arange(len(arrays[0]))
+        self._order = np.arange(count_rows(parts))
         self.on_epoch_end()
 
     def __len__(self) -> int:
         return -(-len(self._order) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return tuple(array[rows] for array in self.arrays)
+        return tuple(take_rows(part, rows) for part in self.parts)
 
     def on_epoch_end(self) -> None:
         """Draw the order of the next epoch."""
         if self.shuffle:
             self._order = self._rng.permutation(len(self._order))
+
+
+def count_rows(data: Any) -> int:
+    """Return the rows of an array, sparse matrix, or structure of them."""
+    return int(keras.tree.flatten(data)[0].shape[0])
+
+
+def take_rows(data: Any, rows: Any) -> Any:
+    """Return rows, by index or slice, of an array or structure of arrays, as dense arrays."""
+    return keras.tree.map_structure(lambda array: _dense(array[rows]), data)
+
+
+def _dense(array: Any) -> np.ndarray:
+    return array.toarray() if sparse.issparse(array) else array
