@@ -15,6 +15,12 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+_INPUTS: dict[str, Any] = {
+    "dtype": [np.float64, np.float32],
+    "accept_sparse": "csr",
+    "allow_nd": True,
+}
+
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return a sentence with the closest option, or else with all of them.
@@ -45,8 +51,8 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> np.ndarray:
-    """Return ``X`` as a finite float64 or float32 array of shape (n_samples, n_features).
+def check_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
+    """Return ``X`` as finite float64 or float32: an array of two or more axes, or a CSR matrix.
 
     Other dtypes become float64. Sets or checks ``n_features_in_`` and
     ``feature_names_in_`` as scikit-learn does. ``name`` is that of the argument.
@@ -57,37 +63,56 @@ def check_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> np.
         If ``X`` has text, NaN, infinities, no rows or the wrong columns.
     """
     with explained(X, name):
-        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
+        return validate_data(estimator, X, reset=reset, **_INPUTS)
+
+
+def check_part(estimator: Any, X: Any, name: str) -> Any:
+    """Return one of several inputs as :func:`check_inputs` does."""
+    with explained(X, name):
+        return check_array(X, estimator=estimator, input_name="X", **_INPUTS)
 
 
 def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
-    """Return ``y`` as a finite float64 array of shape (n_samples,) or (n_samples, n_outputs).
+    """Return ``y`` as a finite float64 array with one or more axes, rows first.
 
     Raises
     ------
     ValueError
-        If ``y`` is missing, has text, NaN, infinities or more than two axes.
+        If ``y`` is missing, has text, NaN or infinities.
     """
     check_given(estimator, y)
     with explained(y, name):
         return check_array(
-            y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=estimator
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            input_name="y",
+            estimator=estimator,
         )
 
 
 def check_labels(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
-    """Return ``y`` as labels of shape (n_samples,), without missing ones.
+    """Return ``y`` as labels of shape (n_samples,), or as 0 and 1 of shape (n_samples, n_labels).
 
     Raises
     ------
     ValueError
-        If ``y`` is missing, has missing labels, several columns or is continuous.
+        If ``y`` is missing, has missing labels, or is continuous.
     """
     check_given(estimator, y)
     with explained(y, name):
-        labels = column_or_1d(y, warn=True)
+        y = y.toarray() if sparse.issparse(y) else y
+        labels = np.asarray(y)
+        several = labels.ndim == 2 and labels.shape[1] > 1
+        labels = labels if several else column_or_1d(y, warn=True)
         assert_all_finite(labels, input_name="y", estimator_name=type(estimator).__name__)
         check_classification_targets(labels)
+        if several and not np.isin(labels, [0, 1]).all():
+            raise ValueError(
+                f"Labels of shape {labels.shape} must be 0 or 1, one column a label. Give one "
+                "column of classes, or fit a classifier for each column."
+            )
     return labels
 
 

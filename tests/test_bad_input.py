@@ -82,8 +82,7 @@ BAD_DATA = {
         r"X has text in row 0, column 'bmi', but numbers were expected.*OneHotEncoder",
     ),
     "text array": (with_cell("a", object), Y, r"X has text in row 4, column 1, but numbers"),
-    "sparse": (sparse.csr_array(X), Y, r"Sparse data was passed for X.*toarray"),
-    "three axes": (X[:, :, None], Y, r"Found array with dim 3"),
+    "sparse": (sparse.csr_array(X), Y, r"X: Cannot center sparse matrices: pass `with_mean=False"),
     "one axis": (X[:, 0], Y, r"Expected 2D array, got 1D array instead"),
     "zero rows": (X[:0], Y[:0], r"X: Found array with 0 sample\(s\).*Pass at least one row"),
     "lengths": (X, Y[:11], r"X and y must have as many rows each\. Found input.*\[12, 11\]"),
@@ -91,7 +90,6 @@ BAD_DATA = {
     "y nan": (X, [np.nan, *Y[1:]], r"Input y contains NaN[\s\S]*in row 0\. Impute"),
     "y inf": (X, [np.inf, *Y[1:]], r"Input y contains infinity[\s\S]*in row 0\. Impute"),
     "y text": (X, ["a"] * 12, r"y has text in row 0, but numbers were expected"),
-    "y three axes": (X, Y[:, None, None], r"Found array with dim 3"),
 }
 
 BAD_PARAMETERS = {
@@ -119,7 +117,7 @@ BAD_PARAMETERS = {
                         r"compares class probabilities and cannot train a regressor"),
     "loss of raw targets": ({"loss": "msle"}, ValueError,
                             r"loss='mean_squared_logarithmic_error' means nothing for targets "
-                            r"scaled.*target_scaler=None"),
+                            r"scaled.*Use loss_units='target'"),
     "loss keyword": ({"loss": "huber", "loss__dleta": 1.0}, ValueError,
                      r"loss__dleta: Huber has no parameter 'dleta'\. Did you mean 'delta'\?"),
     "loss function": ({"loss": lambda t, p: p, "loss__delta": 1.0}, ValueError,
@@ -145,7 +143,7 @@ BAD_PARAMETERS = {
                          r"but <lambda>\(\) returned None of type NoneType\. Does it end with"),
     "outputs": ({"model": dense(2)}, ValueError, r"returns outputs of shape \('batch', 2\), but y "
                 r"has 1 column\. End the network with Dense\(1\)"),
-    "inputs": ({"model": takes_four}, ValueError, r"does not take inputs of shape \(batch, 3\), "
+    "inputs": ({"model": takes_four}, ValueError, r"does not take inputs of shape \('batch', 3\), "
                r"the shape of the scaled X"),
     "builder keyword": ({"model": units_builder, "model__unit": 3}, TypeError, r"model__unit: "
                         r"units_builder\(\) takes no keyword 'unit'\. Did you mean 'units'\?"),
@@ -298,7 +296,8 @@ def test_values_that_a_scaler_cannot_take():
             r"y has one class only \(0\.0\), but a classifier needs at least",
         ),
         (Y, "Unknown label type: continuous"),
-        (np.eye(3)[LABELS], "y should be a 1d array"),
+        (3.0 * np.eye(3)[LABELS], r"Labels of shape \(12, 3\) must be 0 or 1, one column a label"),
+        (np.eye(3)[LABELS][:, :, None], "y: Found array with dim 3"),
         ([np.nan, *LABELS[1:]], r"Input y contains NaN[\s\S]*value of y is in row 0\. Impute"),
         (np.array([np.nan, *"abcabcabcab"], dtype=object), r"value of y is in row 0\. Impute"),
         (None, "requires y to be passed, but the target y is None"),

@@ -399,7 +399,10 @@ def test_warm_start_goes_on(diabetes):
     assert float(regressor.network_.optimizer.learning_rate) == pytest.approx(0.01)
     with pytest.raises(ValueError, match=r"X has 9 features.*is expecting 10 features"):
         regressor.fit(X[:, :9], y)
-    with pytest.raises(ValueError, match="the y of fit had 1 axes and 1 columns"):
+    with pytest.raises(
+        ValueError,
+        match=r"y has samples of shape \(2,\), but the y of fit had samples of shape \(\)",
+    ):
         regressor.fit(X, np.column_stack([y, y]))
 
 

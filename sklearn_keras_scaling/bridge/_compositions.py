@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from .._structure import each
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Affine, Chain, Inverse, Map, Parallel, Squeeze
 from ._registry import ScaledNetwork, map_of, network_of, register_map, register_network
@@ -38,10 +40,10 @@ def column_transformer_map(transformer: ColumnTransformer) -> Map:
     weights = transformer.transformer_weights or {}
     names = list(getattr(transformer, "feature_names_in_", ()))
     branches = []
-    for name, each, chosen in transformer.transformers_:
+    for name, branch, chosen in transformer.transformers_:
         columns = _columns(chosen, names, transformer.n_features_in_)
-        if columns and not _is_dropped(each):
-            branches.append((columns, _weighted(map_of(each), weights.get(name))))
+        if columns and not _is_dropped(branch):
+            branches.append((columns, _weighted(map_of(branch), weights.get(name))))
     return Parallel(tuple(branches))
 
 
@@ -61,10 +63,10 @@ def _columns(chosen: Any, names: list[str], n_features: int) -> tuple[int, ...]:
         if isinstance(chosen.stop, str):
             stop += 1  # as in pandas, the last one named is in
         return tuple(every[start : stop : chosen.step])
-    each = np.atleast_1d(np.asarray(chosen, dtype=object)).tolist()
-    if each and all(isinstance(one, bool | np.bool_) for one in each):
-        return tuple(np.flatnonzero(each).tolist())
-    return tuple(every[_number(one, names)] for one in each)
+    listed = np.atleast_1d(np.asarray(chosen, dtype=object)).tolist()
+    if listed and all(isinstance(one, bool | np.bool_) for one in listed):
+        return tuple(np.flatnonzero(listed).tolist())
+    return tuple(every[_number(one, names)] for one in listed)
 
 
 def _number(column: Any, names: list[str]) -> Any:
@@ -76,7 +78,7 @@ def pipeline_network(pipeline: Pipeline) -> ScaledNetwork:
     """Return a pipeline, with or without an estimator at its end, as one network."""
     last = network_of(pipeline.steps[-1][1])
     before = tuple(map_of(step) for _, step in pipeline.steps[:-1])
-    return ScaledNetwork(Chain((*before, last.inputs)), last.network, last.outputs)
+    return replace(last, inputs=each(lambda _, map_: Chain((*before, map_)), last.inputs))
 
 
 @register_network(BaseSearchCV)
@@ -100,7 +102,12 @@ def transformed_target_network(regressor: TransformedTargetRegressor) -> ScaledN
             "as Keras operations. Supported: around ScaledKerasRegressor, or a pipeline or search "
             "that ends in one."
         )
+    if not isinstance(inner.outputs, Map):
+        raise UnsupportedTransformerError(
+            "TransformedTargetRegressor around a network of several outputs has no form as Keras "
+            "operations. Give each output its scaler by target_scaler instead."
+        )
     outputs: tuple[Map, ...] = (inner.outputs, Inverse(map_of(regressor.transformer_)))
     if regressor._training_dim == 1:  # its transformer saw, and gives, a column
         outputs = (inner.outputs, Inverse(Squeeze()), *outputs[1:], Squeeze())
-    return ScaledNetwork(inner.inputs, inner.network, Chain(outputs))
+    return replace(inner, outputs=Chain(outputs))

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
+from .._structure import each
 from ..maps import IDENTITY, Inverse, Map
 from ._measuring import float32_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
@@ -137,23 +139,25 @@ def to_keras(
             ) from error
     parts = network_of(fitted)
     if inputs == "pair":
-        given, scaled = _pair(parts.inputs, input_shape(fitted), dtype)
+        given, scaled = _pair(parts, input_shape(fitted), dtype)
     else:
-        given, raw = _inputs(fitted, parts.inputs, dtype, inputs)
-        scaled = parts.inputs.forward(_widened(raw), keras.ops)
+        given, raw = _inputs(fitted, parts, dtype, inputs)
+        scaled = parts.scale(each(lambda _, tensor: _widened(tensor), raw), keras.ops)
     return keras.Model(given, _outputs(parts, scaled, dtype), name=name)
 
 
-def input_shape(fitted: Any) -> tuple[int | None, ...]:
-    """Return the shape of a sample that a fitted estimator takes."""
+def input_shape(fitted: Any) -> Any:
+    """Return the shape of a sample that a fitted estimator takes; of several inputs, of each."""
     first = _first(fitted)
+    if hasattr(first, "input_shape_"):
+        return first.input_shape_
     if not hasattr(first, "n_features_in_"):
         name = type(fitted if first is None else first).__name__
         raise ValueError(
             f"{name} does not say how many columns it takes (n_features_in_): fit it, and begin "
             'a pipeline or union of "passthrough" and "drop" alone with a FunctionTransformer().'
         )
-    return getattr(first, "input_shape_", (int(first.n_features_in_),))
+    return (int(first.n_features_in_),)
 
 
 def _first(fitted: Any) -> Any:
@@ -182,11 +186,20 @@ def output_shape(map_: Map, fitted: Any) -> tuple[int | None, ...]:
     return tuple(n and length for n, length in zip(shape, some.shape[1:], strict=True))
 
 
-def _inputs(fitted: Any, map_: Map, dtype: str | None, kind: str) -> tuple[Any, Any]:
-    """Return the inputs of a model, and one tensor of all of them."""
+def _inputs(fitted: Any, parts: ScaledNetwork, dtype: str | None, kind: str) -> tuple[Any, Any]:
+    """Return the inputs of a model, and what the maps start from: one tensor, or one for each."""
     if kind not in ("matrix", "columns"):
         raise ValueError(f'inputs must be "matrix", "columns" or "pair", got {kind!r}.')
     shape = input_shape(fitted)
+    if isinstance(shape, dict | list):
+        _check_table(shape, kind)
+        named = each(
+            lambda name, map_, own: _named_input(name, own, _input_dtype(map_, own, dtype)),
+            parts.inputs,
+            shape,
+        )
+        return named, named
+    map_ = parts.table_map
     names = getattr(fitted, "feature_names_in_", ())
     if kind == "columns":
         _check_names(names)
@@ -199,8 +212,20 @@ def _inputs(fitted: Any, map_: Map, dtype: str | None, kind: str) -> tuple[Any, 
         name: keras.Input((1,), name=name, dtype=dtype) for i, name in enumerate(names) if i in read
     }
     unread = keras.ops.zeros_like(next(iter(columns.values())))
-    parts = [columns.get(name, unread) for name in names]
-    return columns, keras.ops.concatenate(parts, axis=-1)
+    tensors = [columns.get(name, unread) for name in names]
+    return columns, keras.ops.concatenate(tensors, axis=-1)
+
+
+def _named_input(name: Any, shape: tuple[int | None, ...], dtype: str) -> Any:
+    return keras.Input(shape, name=name if isinstance(name, str) else f"input_{name}", dtype=dtype)
+
+
+def _check_table(shape: Any, kind: str) -> None:
+    if kind != "matrix":
+        raise ValueError(
+            f"inputs={kind!r} is for a table, but the estimator was fitted on several arrays, of "
+            f"shapes {shape}: the model has an input for each, by its name."
+        )
 
 
 def _check_names(names: Any) -> None:
@@ -216,22 +241,27 @@ def _check_names(names: Any) -> None:
             )
 
 
-def _pair(map_: Map, shape: tuple[int | None, ...], dtype: str | None) -> tuple[Any, Any]:
-    """Return two inputs whose sum is raw data, and what a map makes of it."""
+def _pair(parts: ScaledNetwork, shape: Any, dtype: str | None) -> tuple[Any, Any]:
+    """Return two inputs whose sum is raw data, and what the maps make of it."""
+    if isinstance(shape, dict | list):
+        _check_table(shape, "pair")
     if dtype is not None:
         raise ValueError(f'inputs="pair" has dtype float32; leave out dtype={dtype!r}.')
     given = {name: keras.Input(shape, name=name, dtype="float32") for name in ("high", "low")}
     high, low = given.values()
     if widest_float() == "float64":
         raw = keras.ops.add(*(keras.ops.cast(each, "float64") for each in given.values()))
-        return given, map_.forward(raw, keras.ops)
+        return given, parts.scale(raw, keras.ops)
     if len(shape) > 1:
         raise ValueError(f'inputs="pair" without float64 is for tables, not for shape {shape}.')
     # The difference of near numbers is exact in float32, and what is left of them is small.
-    near = np.nan_to_num(np.nanmean(typical_rows(map_, shape), axis=0)).astype(np.float32)
+    near = np.nan_to_num(np.nanmean(typical_rows(parts.table_map, shape), axis=0)).astype(
+        np.float32
+    )
     difference = keras.ops.add(keras.ops.subtract(high, near), low)
     try:
-        return given, map_.shift(near.astype(np.float64)).forward(difference, keras.ops)
+        shifted = each(lambda _, map_: map_.shift(near.astype(np.float64)), parts.inputs)
+        return given, replace(parts, inputs=shifted).scale(difference, keras.ops)
     except NotImplementedError as error:
         raise ValueError(
             f'inputs="pair" without float64: {error} Enable it by JAX_ENABLE_X64=1.'
@@ -284,13 +314,13 @@ def _restoring(network: Any) -> Iterator[None]:
 def _outputs(parts: ScaledNetwork, scaled: Any, asked: str | None) -> Any:
     if parts.network is None and asked == "float64":
         return keras.ops.cast(scaled, widest_float())
-    scaled = keras.ops.cast(scaled, keras.config.floatx())
+    scaled = each(lambda _, tensor: keras.ops.cast(tensor, keras.config.floatx()), scaled)
     if parts.network is None:
         return scaled
     outputs = copy_network(parts.network)(scaled)
     if parts.outputs is IDENTITY:
         return outputs
-    return parts.outputs.forward(_widened(outputs), keras.ops)
+    return parts.unscale(keras.tree.map_structure(_widened, outputs), keras.ops)
 
 
 def _widened(tensor: Any) -> Any:

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._optional import keras
+from .._structure import each, part, parts
 from ..exceptions import UnsupportedTransformerError
-from ..maps import IDENTITY, Map
+from ..maps import IDENTITY, Map, Parallel
 
 Convert = TypeVar("Convert", bound=Callable[[Any], Any])
 
@@ -27,11 +28,48 @@ class ScaledNetwork:
 
     The host evaluates it with NumPy around the network and ``to_keras`` as one
     graph, so both give the same answers.
+
+    Attributes
+    ----------
+    inputs : Map, or dict or list of Map
+        For each of the network's inputs; several may read one table.
+    network : keras.Model or None
+        In scaled space.
+    outputs : Map or dict of Map
+        For each of the network's outputs, by name.
+    order : tuple of int or None
+        Puts the columns of several outputs, side by side, into one table.
     """
 
-    inputs: Map
+    inputs: Any
     network: Any
-    outputs: Map = IDENTITY
+    outputs: Any = IDENTITY
+    order: tuple[int, ...] | None = None
+
+    @property
+    def table_map(self) -> Map:
+        """One map of all that a table's columns become."""
+        if isinstance(self.inputs, Map):
+            return self.inputs
+        return Parallel(tuple((None, map_) for map_ in parts(self.inputs)))
+
+    def scale(self, raw: Any, xp: Any) -> Any:
+        """Return the network's inputs, given an array for each, or one for all."""
+        is_table = not isinstance(raw, dict | list)
+        return each(
+            lambda name, map_: map_.forward(raw if is_table else part(raw, name), xp), self.inputs
+        )
+
+    def unscale(self, outputs: Any, xp: Any) -> Any:
+        """Return in raw units what the network returned."""
+        if isinstance(self.outputs, Map):
+            return self.outputs.forward(outputs, xp)
+        if not isinstance(outputs, dict):
+            outputs = dict(zip(self.network.output_names, outputs, strict=True))
+        found = each(lambda _, map_, output: map_.forward(output, xp), self.outputs, outputs)
+        if self.order is None:
+            return found
+        return xp.take(xp.concatenate(list(found.values()), axis=-1), np.array(self.order), axis=-1)
 
 
 def register_map(transformer_class: type) -> Callable[[Convert], Convert]:

@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from numbers import Integral, Real
+from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_inputs, check_same_length, check_weights, unchanged_on_error
+from .._optional import keras
+from .._structure import each, named, names, parts
+from .._validation import check_same_length, check_weights, unchanged_on_error
 from ..bridge import ScaledNetwork, check_restorable, copy_network
-from ..maps import IDENTITY, Map
-from ..training import Batches, predict_blocks, seeded, train
-from ._compiling import (
-    carry_over,
-    check_keywords,
-    check_loss,
-    make_loss,
-    make_optimizer,
-)
-from ._networks import fresh_copy, make_network
+from ..maps import IDENTITY, Chain, Take
+from ..training import Batches, predict_blocks, seeded, take_rows, train
+from ._compiling import carry_over, check_keywords, check_loss, make_optimizer
+from ._data import Rows, column_numbers, flat, read_inputs
+from ._display import visual_block
+from ._networks import fresh_copy, make_network, run_network
+from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
-from ._scaling import as_map, fit_scaler, scale
+from ._scaling import as_map, chosen, learn, make_scaler, routed_of, scale, supports_sparse
+from ._streams import StreamBatches, is_stream, read_stream
+from ._validating import EARLY_STOPPING_SHARE, check_split, hold_out, is_splitter, refuse_sliced
 
 _SEEDS = np.iinfo(np.int32).max
 _TRIAL_ROWS = 32
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Validated rows in raw units: inputs, targets (n, k) and weights or None."""
-
-    X: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None
-
-    def __getitem__(self, index: np.ndarray) -> Rows:
-        weight = None if self.weight is None else self.weight[index]
-        return Rows(self.X[index], self.y[index], weight)
+#: Epochs without an improvement that ``early_stopping=True`` waits, as in scikit-learn.
+_PATIENCE = 10
 
 
 class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
@@ -52,26 +42,41 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        validation_data: Any = None,
     ) -> Any:
         """Fit the scalers and train the network.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training inputs in raw units: numbers, finite.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Training targets in raw units; of a classifier, labels of shape (n_samples,).
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), \
+dict or list of them, or dataset
+            Training inputs in raw units: numbers, finite. A dict has an array for each of the
+            network's named inputs; a list of arrays one for each in order (stack samples that
+            are in a list). A ``tf.data.Dataset``, ``keras.utils.PyDataset`` or ``DataLoader``
+            yields batches ``(X, y)`` or ``(X, y, sample_weight)``, in raw units: it is read
+            once for the scalers and again in each epoch, in its own order.
+        y : array-like of shape (n_samples,) or (n_samples, ...), or dict of them
+            Training targets in raw units; of a classifier, labels of shape (n_samples,), or
+            0 and 1 of shape (n_samples, n_labels). A dict has an array for each named output.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, for the loss and for scalers that take them.
             Rows of weight 0 count as absent; the others are brought to mean 1.
-        X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows in raw units, in place of ``validation_split``.
+        groups : array-like of shape (n_samples,), default=None
+            For a splitter given as ``validation_split``.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows in raw units, in place of ``validation_split``. In a search,
+            scikit-learn slices every argument that is as long as ``X``: there, pass another
+            number of rows, or use ``validation_split``.
+        validation_data : tuple or dataset, default=None
+            The same as Keras takes it: ``(X_val, y_val)``, ``(X_val, y_val,
+            sample_weight_val)``, or a dataset.
 
         Returns
         -------
@@ -82,19 +87,52 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         ------
         ValueError, TypeError
             If data or parameters do not fit; the estimator is then as before.
+
+        Warns
+        -----
+        UserWarning
+            If Ctrl-C stops the training: the estimator is fitted as far as it came.
         """
+        given = (X_val, y_val, sample_weight_val)
+        goes_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
         with unchanged_on_error(self):
             self._check_parameters()
-            rng = check_random_state(self.random_state)
-            split_seed, network_seed = rng.randint(_SEEDS, size=2).tolist()
-            rows = self._check_rows(X, y, sample_weight)
-            if X_val is y_val is sample_weight_val is None:
-                rows, validation = self._split(rows, split_seed)
+            split_seed, seed = self._seeds()
+            if is_stream(X, y):
+                _refuse_with_stream(self.validation_split, sample_weight, groups, given)
+                trial, batches = self._open_stream(X, goes_on)
+                validation = self._check_validation((None, None, None), validation_data)
             else:
-                validation = self._check_rows(X_val, y_val, sample_weight_val, suffix="_val")
-            if not self._goes_on():
+                refuse_sliced(X, X_val)
+                rows, present = self._read_rows(X, y, sample_weight, reset=not goes_on)
+                self._know_y(rows, goes_on)
+                validation = self._check_validation(given, validation_data)
+                if validation is None:
+                    groups = None if groups is None else np.asarray(groups)[present]
+                    rows, validation = self._split(rows, groups, split_seed)
+                if not goes_on:
+                    self._fit_scalers(rows)
+                trial, batches = rows, self._batches_of(rows, seed)
+            self._train(trial, batches, validation, seed, self.epochs, goes_on)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, learn_y: Any) -> Any:
+        goes_on = self.__sklearn_is_fitted__()
+        with unchanged_on_error(self):
+            self._check_parameters()
+            _, seed = self._seeds()
+            rows, _ = self._read_rows(X, y, sample_weight, reset=not goes_on)
+            if not goes_on:
+                learn_y(rows)
+            self._match_y(rows.y, "y")
+            if not goes_on:
                 self._fit_scalers(rows)
-            self._train(rows, validation, network_seed)
+            elif self.update_scalers:
+                for fitted in {"input_scaler_", "target_scaler_"} & set(vars(self)):
+                    # Of a copy: a failure leaves that of before.
+                    setattr(self, fitted, copy.deepcopy(getattr(self, fitted)))
+                self._fit_scalers(rows, "partial_fit", is_new=False)
+            self._train(rows, self._batches_of(rows, seed), None, seed, 1, goes_on)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -107,18 +145,31 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         """Return whether ``fit`` has succeeded."""
         return hasattr(self, "network_")
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = supports_sparse(self.input_scaler)
+        return tags
+
+    def _sk_visual_block_(self) -> Any:
+        return visual_block(self)
+
     # What the two kinds differ in
 
     @abstractmethod
-    def _check_y(self, y: Any, name: str) -> np.ndarray:
+    def _check_y(self, y: Any, name: str) -> Any:
         """Return valid targets, with rows first."""
 
     @abstractmethod
-    def _encode_y(self, y: np.ndarray, learns: bool) -> np.ndarray:
-        """Return valid targets as (n, k), learning their kind in a first fit."""
+    def _learn_y(self, rows: Rows, more: bool = False) -> None:
+        """Learn the kind of valid targets; from more rows, what they add."""
 
     @abstractmethod
-    def _fit_target(self, rows: Rows) -> None:
+    def _match_y(self, y: Any, name: str) -> None:
+        """Raise ``ValueError`` unless valid targets are of the kind that was learnt."""
+
+    @abstractmethod
+    def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
         """Fit what stands between raw targets and the network's."""
 
     @abstractmethod
@@ -126,34 +177,37 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
         """Return what only this kind offers to a builder."""
 
     @abstractmethod
-    def _default_loss(self, outputs: np.ndarray) -> Any:
-        """Return the loss for ``loss=None``, given some of the network's outputs."""
+    def _make_loss(self, own: Any, outputs: Any) -> Any:
+        """Return the loss to compile with, given that of a compiled network and some outputs."""
 
     @abstractmethod
-    def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
-        """Raise ``ValueError`` if the loss cannot train this kind of estimator."""
+    def _check_outputs(self, network: Any, outputs: Any) -> None:
+        """Raise ``ValueError`` unless the network's outputs fit the targets."""
 
     @abstractmethod
-    def _check_outputs(self, network: Any, inputs: np.ndarray) -> np.ndarray:
-        """Return the network's outputs for a few rows, if they fit the targets."""
+    def _network_targets(self, y: Any, loss: Any) -> Any:
+        """Return targets as the network and its loss take them."""
 
     @abstractmethod
-    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
-        """Return targets of shape (n, k) as the network and its loss take them."""
-
-    @abstractmethod
-    def _metrics(self, metrics: Any) -> list[Any]:
+    def _make_metrics(self, metrics: Any) -> Any:
         """Return new metrics to compile with, as the user names them."""
+
+    def _loss_weight(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of training rows in the loss, given those of mean 1."""
+        return weight
 
     def _split_labels(self, rows: Rows) -> np.ndarray | None:
         """Return the labels to stratify the validation split by."""
         return None
 
-    # The way of the data
+    # Reading
 
     def _check_parameters(self) -> None:
+        refuse_after_fork(type(self).__name__)
         for name in ("epochs", "batch_size"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
+        for name in ("early_stopping", "update_scalers"):
+            check_scalar(getattr(self, name), name, (bool, np.bool_))
         sizes = self.hidden_layer_sizes
         if not isinstance(sizes, (tuple, list)):
             raise TypeError(
@@ -161,151 +215,332 @@ class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
             )
         for units in sizes:
             check_scalar(units, "each of hidden_layer_sizes", Integral, min_val=1)
-        share = self.validation_split
-        if not isinstance(share, Real) or not 0 <= float(share) < 1:
-            raise ValueError(
-                f"validation_split must be a number in [0, 1), got {share!r}. It is the share of "
-                "rows to hold out; 0 holds out none."
-            )
+        check_split(self.validation_split)
         for method in ("compile", "fit"):
             check_keywords(method, self._routed_to(method))
 
-    def _check_rows(self, X: Any, y: Any, weight: Any, suffix: str = "") -> Rows:
-        names = [name + suffix for name in ("X", "y", "sample_weight")]
-        if suffix and (X is None or y is None):
-            missing = names[0] if X is None else names[1]
-            raise ValueError(
-                f"X_val, y_val and sample_weight_val go together, but {missing} is None."
-            )
-        learns = not suffix and not self._goes_on()
-        X = check_inputs(self, X, reset=learns, name=names[0])
-        y = self._check_y(y, names[1])
-        check_same_length(**{names[0]: X, names[1]: y})
-        weight = check_weights(weight, len(X), names[2])
-        if weight is not None:
-            present = weight > 0
-            X, y, weight = X[present], y[present], weight[present]
-        return Rows(X, self._encode_y(y, learns), weight)
+    def _seeds(self) -> list[int]:
+        rng = check_random_state(self.random_state)
+        found: list[int] = rng.randint(_SEEDS, size=2).tolist()
+        return found
 
-    def _split(self, rows: Rows, seed: int) -> tuple[Rows, Rows | None]:
-        if self.validation_split == 0:
-            return rows, None
-        if len(rows.X) < 2:
-            raise ValueError(
-                f"validation_split={self.validation_split} needs at least 2 rows, X has "
-                f"{len(rows.X)}. Pass more rows or validation_split=0."
-            )
-        try:
-            kept, held_out = train_test_split(
-                np.arange(len(rows.X)),
-                test_size=float(self.validation_split),
-                random_state=seed,
-                stratify=self._split_labels(rows),
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"validation_split={self.validation_split} cannot split {len(rows.X)} rows: {error}"
-            ) from error
-        return rows[kept], rows[held_out]
+    def _read_rows(
+        self, X: Any, y: Any, weight: Any, *, reset: bool = False, suffix: str = ""
+    ) -> tuple[Rows, np.ndarray]:
+        """Return valid rows with a weight above 0, and which of the given ones they are."""
+        arguments = [name + suffix for name in ("X", "y", "sample_weight")]
+        X = read_inputs(self, X, reset=reset, name=arguments[0])
+        y = self._check_y(y, arguments[1])
+        check_same_length(**_by_name(arguments[0], X), **_by_name(arguments[1], y))
+        if reset:
+            self._input_shapes = each(lambda _, array: tuple(array.shape[1:]), X)
+        n = parts(X)[0].shape[0]
+        weight = check_weights(weight, n, arguments[2])
+        present = np.ones(n, dtype=bool) if weight is None else weight > 0
+        rows = Rows(X, y, weight)
+        return (rows if present.all() else rows[present]), present
 
-    def _goes_on(self) -> bool:
-        return bool(self.warm_start) and self.__sklearn_is_fitted__()
+    def _check_validation(self, given: tuple[Any, ...], validation_data: Any) -> Any:
+        """Return validation rows or a stream that were given explicitly, or None."""
+        is_given = any(one is not None for one in given)
+        if validation_data is None and not is_given:
+            return None
+        if is_given and validation_data is not None:
+            raise ValueError("Pass X_val and y_val, or validation_data, not both.")
+        if is_given:
+            for value, name in zip(given[:2], ("X_val", "y_val"), strict=True):
+                if value is None:
+                    raise ValueError(
+                        f"X_val, y_val and sample_weight_val go together, but {name} is None."
+                    )
+        elif is_stream(validation_data, None):
+            return validation_data
+        elif not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
+            raise ValueError(
+                "validation_data must be (X_val, y_val), (X_val, y_val, sample_weight_val) or a "
+                f"dataset, got {type(validation_data).__name__}."
+            )
+        else:
+            given = (*validation_data, None)[:3]
+        rows, _ = self._read_rows(*given, suffix="_val")
+        self._match_y(rows.y, "y_val")
+        return rows
 
-    def _fit_scalers(self, rows: Rows) -> None:
-        routed = self._routed_to("input_scaler")
-        y = rows.y.ravel() if rows.y.shape[1] == 1 else rows.y
-        self.input_scaler_ = fit_scaler(
-            "input_scaler", self.input_scaler, routed, rows.X, y, rows.weight
+    def _split(self, rows: Rows, groups: Any, seed: int) -> tuple[Rows, Rows | None]:
+        share = self.validation_split
+        if self.early_stopping and not is_splitter(share) and share == 0:
+            share = EARLY_STOPPING_SHARE
+        with seeded(seed):  # for splitters without a random_state
+            return hold_out(rows, share, self._split_labels(rows), groups, seed)
+
+    def _know_y(self, rows: Rows, goes_on: bool, more: bool = False) -> None:
+        if goes_on:
+            self._match_y(rows.y, "y")
+        else:
+            self._learn_y(rows, more)
+
+    def _open_stream(self, dataset: Any, goes_on: bool) -> tuple[Rows, Callable[[Any], Any]]:
+        """Return the first rows of a stream, and what makes its batches; learn from all of it."""
+
+        def visit(rows: Rows, is_first: bool) -> None:
+            self._know_y(rows, goes_on, more=not is_first)
+            if not goes_on:
+                self._fit_scalers(rows, "partial_fit", is_new=is_first)
+
+        first, n_batches, mean = self._survey(dataset, "X", visit, reset=not goes_on)
+        return first, lambda loss: self._stream_batches(dataset, "X", n_batches, loss, mean)
+
+    def _survey(
+        self, dataset: Any, name: str, visit: Any, reset: bool = False
+    ) -> tuple[Rows, int, float | None]:
+        """Read a stream once; return its first rows, the number of batches and the mean weight."""
+        first: Any = None
+        n_batches, total, count = 0, 0.0, 0
+        for rows in self._stream_rows(dataset, name, reset):
+            visit(rows, first is None)
+            first = rows if first is None else first
+            n_batches += 1
+            if rows.weight is not None:
+                total, count = total + rows.weight.sum(), count + len(rows)
+        if first is None:
+            raise ValueError(f"{name} yields no batches. Was everything filtered out?")
+        return first, n_batches, total / count if count else None
+
+    def _stream_batches(
+        self, dataset: Any, name: str, n_batches: int, loss: Any, mean: float | None
+    ) -> StreamBatches:
+        trains = name == "X"
+        return StreamBatches(
+            lambda: self._stream_rows(dataset, name),
+            lambda rows: self._arrays(rows, loss, mean, trains=trains),
+            n_batches,
         )
-        self._fit_target(rows)
 
-    def _train(self, rows: Rows, validation: Rows | None, seed: int) -> None:
-        inputs = self._scale_inputs(rows.X)
-        trial = inputs[:_TRIAL_ROWS]
+    def _stream_rows(self, dataset: Any, name: str, reset: bool = False) -> Iterator[Rows]:
+        suffix = "" if name == "X" else "_val"
+        for number, (X, y, weight) in enumerate(read_stream(dataset, name)):
+            try:
+                yield self._read_rows(X, y, weight, reset=reset and number == 0, suffix=suffix)[0]
+            except (TypeError, ValueError) as error:
+                error.add_note(f"Raised for batch {number} of {name}, counted from 0.")
+                raise
+
+    # Scaling and training
+
+    def _fit_scalers(self, rows: Rows, method: str = "fit", is_new: bool = True) -> None:
+        routed = self._routed_to("input_scaler")
+        if is_new:
+            self.input_scaler_ = self._make_scalers("input_scaler", routed, rows.X)
+        y = flat(rows.y)
+        each(
+            lambda name, X, scaler: learn(
+                named("input_scaler", name), scaler, X, y, rows.weight, method
+            ),
+            rows.X,
+            self.input_scaler_,
+        )
+        self._fit_target(rows, method, is_new)
+
+    def _make_scalers(self, parameter: str, routed: dict[str, Any], data: Any) -> Any:
+        every = names(data)
+        values = chosen(parameter, getattr(self, parameter), every)
+        return each(
+            lambda name, array: make_scaler(
+                named(parameter, name), values[name], routed_of(routed, name, every), array
+            ),
+            data,
+        )
+
+    def _batches_of(self, rows: Rows, seed: int) -> Callable[[Any], Any]:
+        return lambda loss: Batches(
+            self._arrays(rows, loss, _mean(rows.weight), trains=True), self.batch_size, seed
+        )
+
+    def _train(
+        self,
+        rows: Rows,
+        batches: Callable[[Any], Any],
+        validation: Any,
+        seed: int,
+        epochs: int,
+        goes_on: bool,
+    ) -> None:
+        """Make, compile and train the network; ``rows`` are, or begin, the training rows."""
+        trial = rows[:_TRIAL_ROWS]
+        inputs = take_rows(self._scale_inputs(trial.X), slice(None))
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
-            network, origin = self._make_network(inputs.shape[1:])
-            outputs = self._check_outputs(network, trial)
-        loss = self._compile(network, origin, outputs)
-        arrays = self._arrays(rows, inputs, loss)
-        check_loss(network, trial, arrays[1][:_TRIAL_ROWS], outputs)
-        self.history_ = train(
+            network, origin = self._make_network(inputs, goes_on)
+            outputs = run_network(network, inputs)
+            self._check_outputs(network, outputs)
+            self._output_order = (
+                list(network.output_names) if isinstance(outputs, list | tuple) else None
+            )
+        loss = self._compile(network, origin, outputs, goes_on)
+        targets = self._as_outputs(self._network_targets(trial.y, loss))
+        check_loss(network, inputs, targets, outputs)
+        training = train(
             network,
-            Batches(arrays, self.batch_size, seed),
+            batches(loss),
             self._validation_arrays(validation, loss),
-            epochs=self.epochs,
-            callbacks=copy.deepcopy(self.callbacks),
+            epochs=epochs,
+            callbacks=self._make_callbacks(validation),
             verbose=self.verbose,
+            engine=self.engine,
             **self._routed_to("fit"),
         )
         # The optimizer stays, for warm_start; loss and metrics go, so that the
         # network's own file needs nothing but Keras.
         network.compile(optimizer=network.optimizer)
         self.network_ = network
+        self.history_, self.engine_ = training.history, training.engine
+        self.n_iter_ = len(self.history_.get("loss", ()))
+        if training.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of {epochs} epochs; the "
+                f"{type(self).__name__} is fitted as far as it came. warm_start=True goes on.",
+                UserWarning,
+                stacklevel=3,
+            )
 
-    def _scale_inputs(self, X: np.ndarray) -> np.ndarray:
-        return scale("input_scaler", as_map(self.input_scaler_), X)
+    def _make_callbacks(self, validation: Any) -> Any:
+        callbacks = copy.deepcopy(self.callbacks)
+        if not self.early_stopping:
+            return callbacks
+        if validation is None:
+            raise ValueError(
+                "early_stopping=True needs rows to validate on. Pass X_val and y_val, or "
+                "validation_data."
+            )
+        stop = keras.callbacks.EarlyStopping(
+            monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
+        )
+        return [*(callbacks or []), stop]
 
-    def _arrays(self, rows: Rows, inputs: np.ndarray, loss: Any) -> tuple[np.ndarray, ...]:
-        arrays = (inputs, self._network_targets(rows.y, loss))
-        if rows.weight is None:
-            return arrays
-        return (*arrays, (rows.weight / rows.weight.mean()).astype(inputs.dtype))
+    def _scale_inputs(self, X: Any) -> Any:
+        return each(
+            lambda name, array, scaler: scale(named("input_scaler", name), scaler, array),
+            X,
+            self.input_scaler_,
+        )
 
-    def _validation_arrays(self, rows: Rows | None, loss: Any) -> tuple[np.ndarray, ...] | None:
-        return None if rows is None else self._arrays(rows, self._scale_inputs(rows.X), loss)
+    def _arrays(
+        self, rows: Rows, loss: Any, mean: float | None, trains: bool = False
+    ) -> tuple[Any, ...]:
+        """Return inputs, targets and, if any, weights as the network takes them."""
+        targets = self._as_outputs(self._network_targets(rows.y, loss))
+        arrays = (self._scale_inputs(rows.X), targets)
+        weight = None if mean is None or rows.weight is None else rows.weight / mean
+        if trains:
+            weight = self._loss_weight(rows.y, weight)
+        return arrays if weight is None else (*arrays, weight.astype(keras.config.floatx()))
 
-    def _make_network(self, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def _validation_arrays(self, validation: Any, loss: Any) -> Any:
+        if validation is None:
+            return None
+        if isinstance(validation, Rows):
+            return self._arrays(validation, loss, _mean(validation.weight))
+        name = "validation_data"
+        _, n_batches, mean = self._survey(
+            validation, name, lambda rows, _: self._match_y(rows.y, "y_val")
+        )
+        return self._stream_batches(validation, name, n_batches, loss, mean)
+
+    def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
         """Return the network to train and the one that says how its maker compiled it."""
         meta = {
-            "n_features_in": self.n_features_in_,
+            "n_features_in": getattr(self, "n_features_in_", None),
             "feature_names_in": getattr(self, "feature_names_in_", None),
-            "input_shape": input_shape,
+            "input_shape": each(lambda _, array: tuple(array.shape[1:]), inputs),
             "input_scaler": self.input_scaler_,
             "hidden_layer_sizes": self.hidden_layer_sizes,
             **self._offers(),
         }
         origin = make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
-        if self._goes_on():
+        if goes_on:
             return copy_network(self.network_), origin
         return (fresh_copy(origin) if origin is self.model else origin), origin
 
-    def _compile(self, network: Any, origin: Any, outputs: np.ndarray) -> Any:
+    def _compile(self, network: Any, origin: Any, outputs: Any, goes_on: bool) -> Any:
         """Compile the network and return its loss; a compiled origin keeps what it chose."""
         own = origin if origin.compiled else None
         optimizer = make_optimizer(
             self.optimizer, self._routed_to("optimizer"), own and own.optimizer
         )
-        loss = self.loss if self.loss is not None else own and own.loss
-        loss = make_loss(
-            self._default_loss(outputs) if loss is None else loss, self._routed_to("loss")
-        )
-        self._check_loss_kind(loss, outputs)
+        loss = self._make_loss(own and own.loss, outputs)
         keywords = self._routed_to("compile")
-        weighted = self._metrics(keywords.pop("weighted_metrics", None))
+        weighted = self._make_metrics(keywords.pop("weighted_metrics", None))
         network.compile(
             optimizer=optimizer,
-            loss=loss,
-            metrics=self._metrics(self.metrics),
-            weighted_metrics=weighted,
+            loss=self._as_outputs(loss),
+            metrics=self._as_outputs(self._make_metrics(self.metrics)),
+            weighted_metrics=self._as_outputs(weighted),
             **keywords,
         )
         network.optimizer.build(network.trainable_variables)
-        if self._goes_on():
+        if goes_on:
             carry_over(self.network_.optimizer, network.optimizer)
         return loss
 
-    def _predict(self, X: Any) -> np.ndarray:
+    def _as_outputs(self, by_name: Any) -> Any:
+        """Return what belongs to named outputs in the structure of the network's."""
+        if self._output_order is None:
+            return by_name
+        return [by_name[name] for name in self._output_order]
+
+    def _predict(self, X: Any) -> Any:
         check_is_fitted(self)
-        X = check_inputs(self, X, reset=False)
+        refuse_after_fork(type(self).__name__)
+        X = read_inputs(self, X, reset=False)
+        outputs = predict_blocks(self.network_, self._scale_inputs(X))
         parts = self._scaled_network()
-        outputs = predict_blocks(parts.network, self._scale_inputs(X))
-        if parts.outputs is not IDENTITY:
-            outputs = outputs.astype(np.float64)
-        return np.asarray(parts.outputs.forward(outputs, np))
+        if parts.outputs is IDENTITY:
+            return outputs
+        return parts.unscale(keras.tree.map_structure(_as_float64, outputs), np)
 
     def _scaled_network(self) -> ScaledNetwork:
-        return ScaledNetwork(as_map(self.input_scaler_), self.network_, self._output_map())
+        inputs = each(
+            lambda _, shape, scaler: as_map(scaler), self._input_shapes, self.input_scaler_
+        )
+        if self.input_columns is not None:
+            numbers = column_numbers(self)
+            width = self.input_shape_[0]
+            inputs = each(
+                lambda name, map_: Chain((Take(tuple(numbers[name]), width), map_)), inputs
+            )
+        return ScaledNetwork(inputs, self.network_, *self._output_maps())
 
-    def _output_map(self) -> Map:
-        """Return the map from the network's outputs to what ``predict`` starts from."""
-        return IDENTITY
+    def _output_maps(self) -> tuple[Any, ...]:
+        """Return the maps from the network's outputs to what ``predict`` starts from."""
+        return (IDENTITY,)
+
+
+def _by_name(argument: str, data: Any) -> dict[str, Any]:
+    return dict(zip([named(argument, name) for name in names(data)], parts(data), strict=True))
+
+
+def _mean(weight: np.ndarray | None) -> float | None:
+    return None if weight is None else float(weight.mean())
+
+
+def _as_float64(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64)
+
+
+def _refuse_with_stream(
+    validation_split: Any, sample_weight: Any, groups: Any, given: tuple[Any, ...]
+) -> None:
+    others = dict(
+        zip(
+            ("sample_weight", "groups", "X_val", "y_val", "sample_weight_val"),
+            (sample_weight, groups, *given),
+            strict=True,
+        )
+    )
+    if is_splitter(validation_split) or validation_split:
+        others["validation_split"] = validation_split
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} is for arrays, but X is a dataset. Let it yield (X, y, sample_weight), "
+                "and pass rows to validate on as validation_data."
+            )

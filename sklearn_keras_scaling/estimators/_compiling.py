@@ -71,7 +71,9 @@ def make_loss(loss: Any, routed: dict[str, Any]) -> Any:
     if not routed:
         return found
     if isinstance(found, keras.losses.Loss):
-        return _construct(type(found), found.get_config(), routed, "loss")
+        # The configuration of some (Huber's) leaves out what their function is given.
+        config = {**getattr(found, "_fn_kwargs", {}), **found.get_config()}
+        return _construct(type(found), config, routed, "loss")
     cls = _class_of_function(found)
     if cls is None:
         raise ValueError(
@@ -139,16 +141,14 @@ def check_keywords(method: str, routed: dict[str, Any]) -> None:
             )
 
 
-def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> None:
+def check_loss(network: Any, inputs: Any, targets: Any, outputs: Any) -> None:
     """Raise ``ValueError`` unless the compiled loss gives a number for a few rows."""
-    name = loss_name(network.loss)
-    shapes = f"targets of shape {targets.shape} and outputs of shape {outputs.shape}"
+    losses = network.loss
+    name = loss_name(losses) if callable(losses) else keras.tree.map_structure(loss_name, losses)
+    shapes = f"targets of shape {_shapes(targets)} and outputs of shape {_shapes(outputs)}"
     try:
-        value = network.compute_loss(
-            x=inputs,
-            y=keras.ops.convert_to_tensor(targets),
-            y_pred=keras.ops.convert_to_tensor(outputs),
-        )
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, (targets, outputs))
+        value = network.compute_loss(x=inputs, y=tensors[0], y_pred=tensors[1])
         number = float(keras.ops.convert_to_numpy(value))
     except Exception as error:
         raise ValueError(
@@ -157,9 +157,14 @@ def check_loss(network: Any, inputs: np.ndarray, targets: np.ndarray, outputs: n
         ) from error
     if not np.isfinite(number):
         raise ValueError(
-            f"loss={name!r} is {number} before training, from {shapes}. Is it defined "
-            "for scaled targets, which may be negative?"
+            f"loss={name!r} is {number} before training, from {shapes}. Is it defined for what it "
+            "is given? Scaled targets and a network's first outputs may be negative; "
+            "target_scaler='minmax' keeps outputs within the range of y."
         )
+
+
+def _shapes(data: Any) -> Any:
+    return keras.tree.map_structure(lambda array: tuple(array.shape), data)
 
 
 def carry_over(old: Any, new: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .._optional import keras
+from .._structure import each, parts
 from .._validation import did_you_mean
 from ..bridge import copy_network
 
@@ -18,17 +18,45 @@ _BUILT: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def mlp(
-    input_shape: tuple[int, ...],
-    output_shape: tuple[int, ...],
-    output_activation: str,
+    input_shape: Any,
+    output_shape: Any,
+    output_activation: Any,
     hidden_layer_sizes: Sequence[int],
     activation: str = "relu",
 ) -> Any:
-    """Return the default network: dense hidden layers and a dense output."""
+    """Return the default network: inputs flattened side by side, dense layers, dense outputs."""
     hidden = [keras.layers.Dense(units, activation=activation) for units in hidden_layer_sizes]
+    if isinstance(input_shape, tuple) and isinstance(output_shape, tuple):
+        head = _head(None, output_shape, output_activation)
+        return keras.Sequential([keras.Input(input_shape), *_flatten(input_shape), *hidden, *head])
+    inputs = each(
+        lambda name, shape: keras.Input(shape, name=name if isinstance(name, str) else None),
+        input_shape,
+    )
+    flat = each(lambda _, shape, tensor: _through(_flatten(shape), tensor), input_shape, inputs)
+    joined = keras.layers.Concatenate()(parts(flat)) if len(parts(flat)) > 1 else parts(flat)[0]
+    features = _through(hidden, joined)
+    outputs = each(lambda *head: _through(_head(*head), features), output_shape, output_activation)
+    return keras.Model(inputs, outputs)
+
+
+def _flatten(shape: tuple[int, ...]) -> list[Any]:
+    return [keras.layers.Flatten()] if len(shape) > 1 else []
+
+
+def _head(name: Any, shape: tuple[int, ...], activation: str) -> list[Any]:
     # float32 whatever the policy: mixed_float16 would leave three digits of a prediction.
-    output = keras.layers.Dense(output_shape[-1], activation=output_activation, dtype="float32")
-    return keras.Sequential([keras.Input(input_shape), *hidden, output])
+    options = {"dtype": "float32"}
+    dense = {"units": math.prod(shape), "activation": activation, **options}
+    if len(shape) == 1:
+        return [keras.layers.Dense(**dense, name=name)]
+    return [keras.layers.Dense(**dense), keras.layers.Reshape(shape, name=name, **options)]
+
+
+def _through(layers: list[Any], tensor: Any) -> Any:
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
 
 
 def make_network(model: Any, offers: dict[str, Any], routed: dict[str, Any]) -> Any:
@@ -85,44 +113,76 @@ def fresh_copy(model: Any) -> Any:
     return type(model).from_config(model.get_config())  # no weights yet: drawn by this fit
 
 
-def check_network_output(network: Any, inputs: np.ndarray, widths: set[int], expected: str) -> Any:
-    """Return the network's outputs for a few rows, building it if need be.
+def run_network(network: Any, inputs: Any) -> Any:
+    """Return the network's outputs for a few rows as arrays, building it if need be.
 
     Parameters
     ----------
     network : keras.Model
         The network.
-    inputs : ndarray of shape (n, n_features)
+    inputs : ndarray, or dict or list of ndarray
         Rows in scaled space.
-    widths : set of int
-        Allowed numbers of output columns.
-    expected : str
-        The end of the error: what would fit.
-
-    Returns
-    -------
-    outputs : ndarray of shape (n, n_columns)
-        The outputs.
 
     Raises
     ------
     ValueError
-        If the inputs do not fit or the outputs have another shape.
+        If the inputs do not fit.
     """
+    shapes = each(lambda _, array: ("batch", *array.shape[1:]), inputs)
+    wanted = _input_names(network)
+    if isinstance(inputs, dict) and wanted is not None and set(inputs) != wanted:
+        raise ValueError(
+            f"The network {network.name!r} has inputs named {sorted(wanted)}, but X has "
+            f"{sorted(inputs)}. Name the keras.Input layers as the inputs of X."
+        )
     try:
         outputs = network(inputs, training=False)
     except Exception as error:
         raise ValueError(
-            f"The network {network.name!r} does not take inputs of shape "
-            f"(batch, {inputs.shape[1]}), the shape of the scaled X: {error}"
+            f"The network {network.name!r} does not take inputs of shape {shapes}, the shape of "
+            f"the scaled X: {error}"
         ) from error
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != 2 or shape[1] not in widths:
-        found = keras.tree.map_structure(lambda output: ("batch", *output.shape[1:]), outputs)
-        raise ValueError(
-            f"The network {network.name!r} returns outputs of shape {found}, but {expected}."
-        )
-    return keras.ops.convert_to_numpy(outputs)
+    if isinstance(outputs, dict):
+        # Keras names the losses of outputs by their layers; the keys are the users' names.
+        network.output_names = keras.tree.flatten({name: name for name in outputs})
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def _input_names(network: Any) -> set[str] | None:
+    """Return the names of a functional model's inputs; None where there are none."""
+    try:
+        inputs = network.input
+    except AttributeError:  # a subclass, or not built yet
+        return None
+    if isinstance(inputs, dict):
+        return set(inputs)
+    return {tensor.name for tensor in keras.tree.flatten(inputs)}
+
+
+def refuse_outputs(network: Any, outputs: Any, expected: str) -> None:
+    """Raise ``ValueError``: the outputs have another shape than was expected."""
+    found = keras.tree.map_structure(lambda output: ("batch", *output.shape[1:]), outputs)
+    raise ValueError(
+        f"The network {network.name!r} returns outputs of shape {found}, but {expected}."
+    )
+
+
+def named_outputs(network: Any, outputs: Any, names: set[str]) -> dict[str, Any] | None:
+    """Return the outputs by name, or None if they are others."""
+    if isinstance(outputs, dict):
+        found = dict(outputs)
+    elif isinstance(outputs, list | tuple) and hasattr(network, "output_names"):
+        found = dict(zip(network.output_names, outputs, strict=True))
+    else:
+        return None
+    return found if set(found) == names else None
+
+
+def as_outputs(network: Any, outputs: Any, named: Any) -> Any:
+    """Return what belongs to named outputs in the structure of the network's outputs."""
+    if isinstance(named, dict) and not isinstance(outputs, dict):
+        return [named[name] for name in network.output_names]
+    return named
 
 
 def _call(builder: Callable[..., Any], offers: dict[str, Any], routed: dict[str, Any]) -> Any:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
-from .._validation import check_targets
+from .._structure import each, named, names, parts
+from .._validation import check_targets, did_you_mean
 from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
-from ._base import BaseScaledKeras, Rows
-from ._compiling import is_stock, loss_name, make_metrics
-from ._networks import check_network_output
-from ._scaling import as_map, fit_scaler, scale
+from ._base import BaseScaledKeras
+from ._compiling import is_stock, loss_name, make_loss, make_metrics
+from ._data import Rows, flat, numbers_of, split_columns
+from ._losses import TargetUnitsLoss
+from ._networks import named_outputs, refuse_outputs
+from ._scaling import as_map, learn, scale
 
+# Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
 _NEEDS_RAW_TARGETS = {
     "mean_absolute_percentage_error",
     "mean_squared_logarithmic_error",
@@ -50,16 +57,28 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         None builds dense layers of ``hidden_layer_sizes``. A callable returns a
         network and may ask for ``input_shape``, ``output_shape``,
         ``output_activation``, ``hidden_layer_sizes`` or ``meta`` (a dict of all
-        that is known) by naming them as parameters. A ``keras.Model`` is copied
-        and each fit starts from its weights. A network that comes compiled
-        keeps its own loss where ``loss`` is None, and its own optimizer where
-        ``optimizer`` is "adam"; metrics and the rest are this estimator's.
-    input_scaler : {"standard", "minmax", "maxabs", "robust"}, transformer or None, \
-default="standard"
-        Scales ``X``. A transformer is cloned; it may change the columns.
-    target_scaler : {"standard", "minmax", "maxabs", "robust"}, transformer or None, \
-default="standard"
-        Scales ``y``, column by column; needs ``inverse_transform``.
+        that is known) by naming them as parameters; of several inputs or outputs
+        these are dicts. A ``keras.Model`` is copied and each fit starts from its
+        weights. A network that comes compiled keeps its own loss where ``loss`` is
+        None, and its own optimizer where ``optimizer`` is "adam"; metrics and the
+        rest are this estimator's.
+    input_scaler : str, transformer, list, dict or None, default="standard"
+        Scales ``X``: "standard", "minmax", "maxabs" or "robust", or a transformer, which
+        is cloned and may change the columns. A list has one for each column (None passes
+        it unscaled), a dict one for each input.
+        Arrays of more than two axes are scaled along the last one, unless a scaler of
+        this package has another ``axis`` (channel-first images: ``StandardScaler(axis=1)``).
+    target_scaler : str, transformer, list, dict or None, default="standard"
+        Scales ``y`` along its last axis, likewise; a transformer needs
+        ``inverse_transform``. A list has one for each column, a dict one for each output.
+        ``StandardScaler(axis=None)`` takes one mean for all steps of a sequence.
+    input_columns : dict, default=None
+        Makes several inputs of one table: names of the network's inputs, and the columns
+        of each, by name or number or as a slice. So data frames go through pipelines and
+        searches and come out as named inputs.
+    target_columns : dict, default=None
+        The same for named outputs; it must have every column of ``y`` once. ``predict``
+        returns a table again.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the default network's hidden layers; ``model__activation``
         (default "relu") is theirs too. Its output activation is the one that
@@ -67,19 +86,33 @@ default="standard"
         [-1, 1], else linear.
     optimizer : str, dict, keras.optimizers.Optimizer or class, default="adam"
         Each fit makes its own from it.
-    loss : str, keras.losses.Loss or callable, default=None
-        Loss in scaled space; None is "mean_squared_error".
-    metrics : list, default=None
-        Metrics in target units: names, functions, ``keras.metrics.Metric``.
+    loss : str, keras.losses.Loss, callable or dict of them, default=None
+        None is "mean_squared_error". A dict has one for each output.
+    loss_units : {"scaled", "target"}, default="scaled"
+        Whether the loss compares scaled numbers, or numbers in target units, scaled back
+        inside the graph: for losses of ratios and counts ("poisson", for example).
+    metrics : list, or dict of them, default=None
+        Metrics in target units: names, functions, ``keras.metrics.Metric``. A dict has
+        some for each output.
     epochs : int, default=100
         Passes over the training rows.
     batch_size : int, default=32
         Rows in a training step.
-    validation_split : float, default=0.0
+    validation_split : float or splitter, default=0.0
         Share of rows, drawn at random, that is held out before the scalers are
-        fitted; gives the ``val_`` entries of ``history_``.
+        fitted; gives the ``val_`` entries of ``history_``. Of a scikit-learn splitter
+        (``GroupShuffleSplit``, ``TimeSeriesSplit``) the last split is taken.
+    early_stopping : bool, default=False
+        Stop when ``val_loss`` has not improved for 10 epochs, and restore the best weights.
+        Where nothing gives validation rows, a tenth is held out.
     callbacks : list of keras.callbacks.Callback, default=None
         Deep-copied before each fit.
+    engine : {"auto", "compiled", "keras"}, default="auto"
+        What trains: loops compiled over whole epochs, or ``keras.Model.fit``. "auto" takes
+        the first where it gives the same result.
+    update_scalers : bool, default=False
+        Whether the scalers go on learning in ``partial_fit``, or stay as its first call
+        fitted them. If they move, the network meets other numbers than it was trained on.
     random_state : int, RandomState or None, default=None
         Decides the split, the first weights, dropout and the order of rows.
     warm_start : bool, default=False
@@ -93,14 +126,22 @@ default="standard"
 
     Attributes
     ----------
-    input_scaler_, target_scaler_ : object or None
+    input_scaler_, target_scaler_ : object, list, dict or None
         The fitted scalers.
     network_ : keras.Model
         The trained network, scaled space on both sides.
     history_ : dict of list
         Per epoch: ``loss`` in scaled space and the metrics in target units.
-    n_features_in_, n_outputs_ : int
-        Columns of ``X`` and ``y``.
+    n_iter_ : int
+        Epochs of the last fit.
+    engine_ : {"compiled", "keras"}
+        What trained.
+    n_features_in_ : int
+        Columns of ``X``, if it is one array.
+    n_outputs_ : int
+        Target numbers in a row.
+    input_shape_ : tuple of int, or dict or list of them
+        Shape of a sample of ``X``.
     feature_names_in_ : ndarray of str
         Columns of ``X``, where it had names.
 
@@ -136,14 +177,20 @@ default="standard"
         *,
         input_scaler: Any = "standard",
         target_scaler: Any = "standard",
+        input_columns: Any = None,
+        target_columns: Any = None,
         hidden_layer_sizes: Any = (64, 64),
         optimizer: Any = "adam",
         loss: Any = None,
+        loss_units: str = "scaled",
         metrics: Any = None,
         epochs: int = 100,
         batch_size: int = 32,
-        validation_split: float = 0.0,
+        validation_split: Any = 0.0,
+        early_stopping: bool = False,
         callbacks: Any = None,
+        engine: str = "auto",
+        update_scalers: bool = False,
         random_state: Any = None,
         warm_start: bool = False,
         verbose: Any = 0,
@@ -152,131 +199,302 @@ default="standard"
         self.model = model
         self.input_scaler = input_scaler
         self.target_scaler = target_scaler
+        self.input_columns = input_columns
+        self.target_columns = target_columns
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.loss = loss
+        self.loss_units = loss_units
         self.metrics = metrics
         self.epochs = epochs
         self.batch_size = batch_size
         self.validation_split = validation_split
+        self.early_stopping = early_stopping
         self.callbacks = callbacks
+        self.engine = engine
+        self.update_scalers = update_scalers
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
         self._assign_routed(routed)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Return predictions in target units.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs in raw units.
+        X : {array-like, sparse matrix}, dict or list of them
+            Inputs in raw units, as ``fit`` had them.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
-            With as many axes as the ``y`` of ``fit``.
+        y : ndarray of shape (n_samples,) or (n_samples, ...), or dict of them, float64
+            Like the ``y`` of ``fit``.
         """
-        return self._predict(X).astype(np.float64, copy=False)
+        found = self._predict(X)
+        return each(lambda _, array: array.astype(np.float64, copy=False), found)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train for one epoch on more rows, going on from what was learnt before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``. The first call fits the scalers; ``update_scalers`` says whether
+            later ones let them learn.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``fit``.
+        """
+        return self._partial_fit(X, y, sample_weight, self._learn_y)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², the mean over all target columns, of the predictions.
+
+        Parameters
+        ----------
+        X, y
+            Inputs and targets in raw units.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1.
+        """
+        predicted = self.predict(X)
+        given = each(lambda name, _: np.asarray(y if name is None else y[name]), predicted)
+        return float(r2_score(flat(given), flat(predicted), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_y(self, y: Any, name: str) -> np.ndarray:
-        return check_targets(self, y, name)
+    # Targets
 
-    def _encode_y(self, y: np.ndarray, learns: bool) -> np.ndarray:
-        columns = y.reshape(len(y), -1)
-        if learns:
-            self.n_outputs_ = columns.shape[1]
-            self._target_ndim = y.ndim
-        elif (y.ndim, columns.shape[1]) != (self._target_ndim, self.n_outputs_):
+    def _check_y(self, y: Any, name: str) -> Any:
+        if isinstance(y, Mapping):
+            if self.target_columns is not None:
+                raise ValueError(
+                    f"target_columns says which columns of a table are which output, but {name} is "
+                    "a dict already. Use target_columns=None."
+                )
+            return each(lambda key, one: check_targets(self, one, named(name, key)), dict(y))
+        checked = check_targets(self, y, name)
+        if self.target_columns is None:
+            return checked
+        return split_columns(checked, self._target_numbers(checked, getattr(y, "columns", None)))
+
+    def _target_numbers(self, table: np.ndarray, known: Any) -> dict[str, list[int]]:
+        if table.ndim != 2:
+            raise ValueError(f"target_columns needs a table, but y has shape {table.shape}.")
+        width = table.shape[1]
+        numbers = numbers_of(self.target_columns, "target_columns", known, width)
+        order = [number for chosen in numbers.values() for number in chosen]
+        if sorted(order) != list(range(width)):
             raise ValueError(
-                f"Targets have shape {y.shape}, but the y of fit had {self._target_ndim} axes and "
-                f"{self.n_outputs_} columns. Pass targets of the same kind."
+                f"target_columns must have each of the {width} columns of y once, got {numbers}."
             )
-        return columns
+        self._column_order = tuple(np.argsort(order).tolist())
+        return numbers
 
-    def _fit_target(self, rows: Rows) -> None:
-        self.target_scaler_ = fit_scaler(
-            "target_scaler",
-            self.target_scaler,
-            self._routed_to("target_scaler"),
-            rows.y,
-            weight=rows.weight,
-        )
-        scaled = np.shape(self._target_map().forward(rows.y[:1], np))
-        if scaled != (1, self.n_outputs_):
+    def _learn_y(self, rows: Rows, more: bool = False) -> None:
+        if more:
+            self._match_y(rows.y, "y")
+            return
+        self._target_shapes = each(lambda _, y: y.shape[1:], rows.y)
+        self.n_outputs_ = sum(math.prod(y.shape[1:]) for y in parts(rows.y))
+
+    def _match_y(self, y: Any, name: str) -> None:
+        shapes = each(lambda _, one: one.shape[1:], y)
+        if shapes != self._target_shapes:
             raise ValueError(
-                f"target_scaler={self.target_scaler!r} turns {self.n_outputs_} columns of y into "
-                f"shape {scaled} a row. Use a transformer that keeps the columns."
+                f"{name} has samples of shape {shapes}, but the y of fit had samples of shape "
+                f"{self._target_shapes}. Pass targets of the same kind."
             )
 
-    def _target_map(self) -> Map:
-        return as_map(self.target_scaler_)
+    def _columns(self, y: Any) -> Any:
+        """Return targets as scalers and networks take them: with one axis or more behind rows."""
+        return each(lambda _, one: one.reshape(len(one), -1) if one.ndim == 1 else one, y)
 
-    def _output_map(self) -> Map:
-        inverse = Inverse(self._target_map())
-        return Chain((inverse, Squeeze())) if self._target_ndim == 1 else inverse
+    def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
+        columns = self._columns(rows.y)
+        if is_new:
+            routed = self._routed_to("target_scaler")
+            self.target_scaler_ = self._make_scalers("target_scaler", routed, columns)
+
+        def fit(name: Any, y: np.ndarray, scaler: Any) -> None:
+            parameter = named("target_scaler", name)
+            learn(parameter, scaler, y, None, rows.weight, method)
+            scaled = np.shape(as_map(scaler).forward(y[:1], np))
+            if scaled != (1, *y.shape[1:]):
+                raise ValueError(
+                    f"{parameter}={scaler!r} turns {y.shape[-1]} columns of y into shape {scaled} "
+                    "a row. Use a transformer that keeps the columns."
+                )
+
+        each(fit, columns, self.target_scaler_)
+
+    def _network_targets(self, y: Any, loss: Any) -> Any:
+        def encode(name: Any, one: np.ndarray, scaler: Any, has_axis: bool) -> np.ndarray:
+            scaled: np.ndarray = scale(named("target_scaler", name), scaler, one)
+            return scaled[..., None] if has_axis else scaled
+
+        return each(encode, self._columns(y), self.target_scaler_, self._extra_axis)
+
+    def _output_maps(self) -> tuple[Any, ...]:
+        def of(_: Any, shape: tuple[int, ...], scaler: Any, has_axis: bool) -> Map:
+            squeezed = (Squeeze(),) if has_axis else ()
+            column = (Squeeze(),) if shape == () else ()
+            return Chain((*squeezed, Inverse(as_map(scaler)), *column))
+
+        maps = each(of, self._target_shapes, self.target_scaler_, self._extra_axis)
+        return (maps,) if self.target_columns is None else (maps, self._column_order)
+
+    # The network
 
     def _offers(self) -> dict[str, Any]:
-        low, high = self._target_map().output_range
-        within = "sigmoid" if low >= 0 and high <= 1 else "tanh"
+        maps = each(lambda _, __, scaler: as_map(scaler), self._target_shapes, self.target_scaler_)
         return {
-            "output_shape": (self.n_outputs_,),
-            "output_activation": within if low >= -1 and high <= 1 else "linear",
+            "output_shape": each(lambda _, shape: shape or (1,), self._target_shapes),
+            "output_activation": each(lambda _, map_: _activation(map_), maps),
             "target_scaler": self.target_scaler_,
         }
 
-    def _default_loss(self, outputs: np.ndarray) -> Any:
-        return "mean_squared_error"
+    def _check_outputs(self, network: Any, outputs: Any) -> None:
+        wanted = each(lambda _, shape: shape or (1,), self._target_shapes)
+        found = outputs
+        if isinstance(wanted, dict):
+            found = named_outputs(network, outputs, set(wanted))
+            if found is None:
+                refuse_outputs(
+                    network,
+                    outputs,
+                    f"y has the outputs {sorted(wanted)}. Return a dict of outputs with these "
+                    "keys, or name the output layers so",
+                )
+        elif not hasattr(outputs, "shape"):
+            refuse_outputs(network, outputs, _expected(None, wanted))
 
-    def _check_loss_kind(self, loss: Any, outputs: np.ndarray) -> None:
+        def has_axis(name: Any, shape: tuple[int, ...], output: np.ndarray) -> bool:
+            got = tuple(output.shape[1:])
+            if got not in (shape, (*shape, 1)):
+                refuse_outputs(network, outputs, _expected(name, shape))
+            return got != shape
+
+        self._extra_axis = each(has_axis, wanted, found)
+
+    def _make_loss(self, own: Any, outputs: Any) -> Any:
+        if self.loss_units not in ("scaled", "target"):
+            raise ValueError(f'loss_units must be "scaled" or "target", got {self.loss_units!r}.')
+        given = own if self.loss is None else self.loss
+        routed = self._routed_to("loss")
+        values = self._for_outputs("loss", given)
+
+        def make(name: Any, shape: Any, scaler: Any, has_axis: bool) -> Any:
+            value = values[name]
+            loss = make_loss("mean_squared_error" if value is None else value, routed)
+            self._check_loss_kind(loss, as_map(scaler))
+            if self.loss_units == "scaled" or scaler is None:
+                return loss
+            return TargetUnitsLoss(loss, _to_target_units(as_map(scaler), shape, has_axis))
+
+        return each(make, self._target_shapes, self.target_scaler_, self._extra_axis)
+
+    def _check_loss_kind(self, loss: Any, map_: Map) -> None:
         if not is_stock(loss):
             return
         name = loss_name(loss)
-        low, high = self._target_map().output_range
+        low, high = map_.output_range
         probabilities = "crossentropy" in name and not (low >= 0 and high <= 1)
         if probabilities or any(part in name for part in _NOT_FOR_NUMBERS):
             raise ValueError(
                 f"loss={name!r} compares class probabilities and cannot train a regressor. Use a "
                 "regression loss, for example 'mean_squared_error', or ScaledKerasClassifier."
             )
-        if name in _NEEDS_RAW_TARGETS and self.target_scaler is not None:
+        is_scaled = self.target_scaler is not None and self.loss_units == "scaled"
+        if name in _NEEDS_RAW_TARGETS and is_scaled:
             raise ValueError(
                 f"loss={name!r} means nothing for targets scaled by target_scaler="
-                f"{self.target_scaler!r}, which may be negative. Use target_scaler=None, or a "
-                "loss of differences such as 'mean_squared_error' or 'huber'."
+                f"{self.target_scaler!r}, which may be negative. Use loss_units='target' to "
+                "compute it in target units, or a loss of differences such as "
+                "'mean_squared_error'."
             )
 
-    def _check_outputs(self, network: Any, inputs: np.ndarray) -> np.ndarray:
-        expected = (
-            f"y has {self.n_outputs_} column{'s' if self.n_outputs_ > 1 else ''}. End the network "
-            f"with Dense({self.n_outputs_})"
-        )
-        return check_network_output(network, inputs, {self.n_outputs_}, expected)
+    def _make_metrics(self, metrics: Any) -> Any:
+        values = self._for_outputs("metrics", metrics)
 
-    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
-        return scale("target_scaler", self._target_map(), y)
+        def make(name: Any, shape: tuple[int, ...], scaler: Any, has_axis: bool) -> list[Any]:
+            given = values[name]
+            if name is not None and given is not None and not isinstance(given, list | tuple):
+                given = [given]
+            return [
+                TargetUnits(
+                    metric,
+                    _to_target_units(_units_for(metric, as_map(scaler)), shape, has_axis),
+                )
+                for metric in make_metrics(given, widest_float())
+            ]
 
-    def _metrics(self, metrics: Any) -> list[Any]:
-        return [
-            TargetUnits(metric, inverse_model(self._units_for(metric), (self.n_outputs_,)))
-            for metric in make_metrics(metrics, widest_float())
-        ]
+        return each(make, self._target_shapes, self.target_scaler_, self._extra_axis)
 
-    def _units_for(self, metric: Any) -> Map:
-        """Return the map to compute a metric behind: without the offset where it cancels.
+    def _for_outputs(self, parameter: str, value: Any) -> dict[Any, Any]:
+        """Return what a parameter says of each output; a dict may leave out some."""
+        every = names(self._target_shapes)
+        if every == [None] or not isinstance(value, dict) or "class_name" in value:
+            if isinstance(value, list) and parameter == "loss" and self._output_order:
+                return dict(zip(self._output_order, value, strict=True))
+            return dict.fromkeys(every, value)
+        unknown = [name for name in value if name not in every]
+        if unknown:
+            raise ValueError(
+                f"{parameter} names the output {unknown[0]!r}, which y has not. "
+                f"{did_you_mean(unknown[0], every)}"
+            )
+        return {name: value.get(name) for name in every}
 
-        Far from zero, squares and float32 (JAX) lose the differences that are asked for.
-        """
-        map_ = self._target_map()
-        if map_.is_affine and type(metric).__name__ in _OF_DIFFERENCES:
-            return Affine(0.0, map_.locate(0.0, 1.0)[1])
-        return map_
+
+def _to_target_units(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:
+    """Return a Keras model from what the network returns to target units."""
+    shape = shape or (1,)
+    if not has_axis:
+        return inverse_model(map_, shape)
+    return inverse_model(Chain((map_, Inverse(Squeeze()))), (*shape, 1))
+
+
+def _activation(map_: Map) -> str:
+    low, high = map_.output_range
+    within = "sigmoid" if low >= 0 and high <= 1 else "tanh"
+    return within if low >= -1 and high <= 1 else "linear"
+
+
+def _expected(name: Any, shape: tuple[int, ...]) -> str:
+    if len(shape) > 1:
+        return f"{named('y', name)} has samples of shape {shape}. End the network with that shape"
+    count = shape[0]
+    return (
+        f"{named('y', name)} has {count} column{'s' if count > 1 else ''}. End the network with "
+        f"Dense({count})"
+    )
+
+
+def _units_for(metric: Any, map_: Map) -> Map:
+    """Return the map to compute a metric behind: without the offset where it cancels.
+
+    Far from zero, squares and float32 (JAX) lose the differences that are asked for.
+    """
+    if map_.is_affine and type(metric).__name__ in _OF_DIFFERENCES:
+        return Affine(0.0, map_.locate(0.0, 1.0)[1])
+    return map_
 
 
 @register_network(ScaledKerasRegressor)

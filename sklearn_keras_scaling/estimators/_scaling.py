@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from .._optional import keras
 from .._validation import did_you_mean
 from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
-from ..maps import Map
+from ..maps import Map, PerColumn
 from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 NAMES = {
@@ -23,6 +24,8 @@ NAMES = {
     "maxabs": MaxAbsScaler,
     "robust": RobustScaler,
 }
+#: Values that are scaled at a time: what lies between raw rows and scaled ones stays small.
+_VALUES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,43 +36,57 @@ class HostMap(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``transform(x)``."""
-        self._refuse_graph(xp)
-        return self.transformer.transform(np.array(x))  # a copy, for transformers with copy=False
+        return self._call(self.transformer.transform, x, xp)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``inverse_transform(z)``."""
-        self._refuse_graph(xp)
-        return np.asarray(self.transformer.inverse_transform(np.array(z)))
+        return self._call(self.transformer.inverse_transform, z, xp)
 
-    def _refuse_graph(self, xp: Any) -> None:
+    def _call(self, method: Any, x: Any, xp: Any) -> Any:
         if xp is not np:
             map_of(self.transformer)  # raises, naming the class
+        table = np.array(x).reshape(-1, x.shape[-1])  # a copy, for transformers with copy=False
+        found = method(table)
+        found = found if sparse.issparse(found) else np.asarray(found)
+        return found if x.ndim == 2 else found.reshape(*x.shape[:-1], -1)
 
 
-def fit_scaler(
-    parameter: str,
-    value: Any,
-    routed: dict[str, Any],
-    data: np.ndarray,
-    y: Any = None,
-    weight: Any = None,
-) -> Any:
-    """Return a new scaler fitted on the training rows, or None.
+def chosen(parameter: str, value: Any, names: list[Any]) -> dict[Any, Any]:
+    """Return the value of ``input_scaler`` and the like for each input or output.
+
+    Raises
+    ------
+    ValueError
+        If a dict names other parts than there are, or a list has another length.
+    """
+    if names == [None] or not isinstance(value, dict | list):
+        return dict.fromkeys(names, value)
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    unknown = [key for key in value if key not in names]
+    missing = [name for name in names if name not in value]
+    if unknown or missing:
+        told = f"names {unknown[0]!r}, which is not there" if unknown else f"lacks {missing[0]!r}"
+        raise ValueError(
+            f"{parameter} {told}. It must have one entry for each of: "
+            f"{', '.join(map(repr, names))}."
+        )
+    return dict(value)
+
+
+def make_scaler(parameter: str, value: Any, routed: dict[str, Any], data: Any) -> Any:
+    """Return a new, unfitted scaler with its routed parameters, None, or a list of one a column.
 
     Parameters
     ----------
-    parameter : {"input_scaler", "target_scaler"}
-        Named in errors.
-    value : None, str or transformer
+    parameter : str
+        ``input_scaler`` or ``target_scaler``, with the name of the part, for errors.
+    value : None, str, transformer or list of them
         The parameter's value.
     routed : dict
         Parameters of the scaler, given as ``input_scaler__*`` or ``target_scaler__*``.
-    data : ndarray of shape (n_samples, n_columns)
-        Training rows in raw units.
-    y : ndarray, default=None
-        Targets, for transformers that look at them.
-    weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows, for scalers that take them.
+    data : ndarray of shape (n_samples, ..., n_columns) or CSR matrix
+        What it is to scale.
 
     Raises
     ------
@@ -78,28 +95,88 @@ def fit_scaler(
     TypeError
         If it is no transformer, or a target scaler cannot invert.
     """
-    scaler = _new_scaler(parameter, value, routed)
+    if not isinstance(value, list):
+        return new_scaler(parameter, value, routed)
+    _check_per_column(parameter, value, data)
+    return [new_scaler(f"{parameter}[{i}]", one, routed) for i, one in enumerate(value)]
+
+
+def learn(
+    parameter: str,
+    scaler: Any,
+    data: Any,
+    y: Any = None,
+    weight: Any = None,
+    method: str = "fit",
+) -> None:
+    """Fit a scaler on training rows, or let it go on with them.
+
+    Parameters
+    ----------
+    parameter : str
+        For errors.
+    scaler : transformer, None or list
+        What :func:`make_scaler` returned.
+    data : ndarray of shape (n_samples, ..., n_columns) or CSR matrix
+        Training rows in raw units.
+    y : ndarray, default=None
+        Targets, for transformers that look at them.
+    weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows, for scalers that take them.
+    method : {"fit", "partial_fit"}, default="fit"
+        What to call.
+    """
+    if isinstance(scaler, list):
+        for i, one in enumerate(scaler):
+            learn(f"{parameter}[{i}]", one, data[..., [i]], y, weight, method)
+        return
     if scaler is None:
-        return None
+        return
+    if not hasattr(scaler, method):
+        raise TypeError(
+            f"{parameter}: {type(scaler).__name__} has no {method}, and so cannot learn batch by "
+            "batch. Use 'standard', 'minmax', 'maxabs', or a transformer that can."
+        )
+    if data.ndim > 2 and not is_ours(scaler):  # scikit-learn's see tables alone
+        times = int(np.prod(data.shape[1:-1]))
+        data = data.reshape(-1, data.shape[-1])
+        y, weight = (one if one is None else np.repeat(one, times, axis=0) for one in (y, weight))
     weighted = weight is not None and has_fit_parameter(scaler, "sample_weight")
     if getattr(scaler, "copy", True) is False:
         data = data.copy()
     try:
-        return scaler.fit(data, y, **({"sample_weight": weight} if weighted else {}))
+        getattr(scaler, method)(data, y, **({"sample_weight": weight} if weighted else {}))
     except Exception as error:
-        error.add_note(f"Raised while fitting {parameter}={value!r}.")
+        error.add_note(f"Raised while fitting {parameter}={scaler!r}.")
         raise
+
+
+def supports_sparse(value: Any) -> bool:
+    """Return whether ``input_scaler`` takes sparse matrices."""
+    if isinstance(value, str):
+        value = NAMES.get(value, type(None))()
+    if value is None:
+        return True
+    is_one = not isinstance(value, dict | list | type) and hasattr(value, "transform")
+    return is_one and bool(get_tags(value).input_tags.sparse)
+
+
+def is_ours(scaler: Any) -> bool:
+    """Return whether a scaler takes arrays with any number of axes."""
+    return isinstance(scaler, tuple(NAMES.values()))
 
 
 def as_map(scaler: Any) -> Map:
     """Return the map of a fitted scaler; one without a graph form works on the host."""
+    if isinstance(scaler, list):
+        return PerColumn(tuple(as_map(one) for one in scaler))
     try:
         return map_of(scaler)
     except UnsupportedTransformerError:
         return HostMap(scaler)
 
 
-def scale(parameter: str, map_: Map, data: np.ndarray) -> np.ndarray:
+def scale(parameter: str, scaler: Any, data: Any) -> Any:
     """Return ``data`` in scaled space in the dtype that Keras feeds networks with.
 
     Raises
@@ -107,24 +184,65 @@ def scale(parameter: str, map_: Map, data: np.ndarray) -> np.ndarray:
     ValueError
         If the result is not finite.
     TypeError
-        If it is sparse.
+        If it is sparse where ``data`` are not.
     """
     dtype = keras.config.floatx()
+    if sparse.issparse(data):
+        return _scale_sparse(parameter, scaler, data, dtype)
+    map_ = as_map(scaler)
+    scaled: np.ndarray | None = None
+    step = max(1, _VALUES // max(1, int(np.prod(data.shape[1:]))))
+    for start in range(0, len(data), step):
+        block = _scale_block(parameter, map_, data[start : start + step], dtype)
+        if scaled is None:
+            scaled = np.empty((len(data), *block.shape[1:]), dtype)
+        scaled[start : start + step] = block
+    return scaled
+
+
+def _scale_block(parameter: str, map_: Map, block: np.ndarray, dtype: str) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scaled = map_.forward(data.astype(np.float64, copy=False), np)
+        scaled = map_.forward(block.astype(np.float64, copy=False), np)
         if sparse.issparse(scaled):
             raise TypeError(f"{parameter} returns a sparse matrix. Set its sparse_output=False.")
         scaled = np.asarray(scaled).astype(dtype, copy=False)
-    if not np.isfinite(scaled).all():
-        column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
+    _refuse_infinite(parameter, scaled, scaled, dtype)
+    return scaled
+
+
+def _scale_sparse(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
+    if isinstance(scaler, list):
+        raise TypeError(f"{parameter}: scalers for single columns need dense data: X.toarray().")
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scaled = (data if scaler is None else scaler.transform(data)).astype(dtype)
+    if sparse.issparse(scaled):
+        scaled = sparse.csr_array(scaled)
+    _refuse_infinite(parameter, getattr(scaled, "data", scaled), scaled, dtype)
+    return scaled
+
+
+def _refuse_infinite(parameter: str, values: Any, scaled: Any, dtype: str) -> None:
+    if not np.isfinite(values).all():
+        array = scaled.toarray() if sparse.issparse(scaled) else scaled
+        column = int(np.argwhere(~np.isfinite(array))[0, -1])
         raise ValueError(
             f"{parameter} turns values of column {column} into NaN or infinities as {dtype}. Use a "
             "scaler that is defined for all values, and that brings them near 1."
         )
-    return scaled
 
 
-def _new_scaler(parameter: str, value: Any, routed: dict[str, Any]) -> Any:
+def _check_per_column(parameter: str, value: list[Any], data: Any) -> None:
+    if sparse.issparse(data):
+        raise TypeError(f"{parameter}: scalers for single columns need dense data: X.toarray().")
+    if len(value) != data.shape[-1]:
+        raise ValueError(
+            f"{parameter} is a list of {len(value)} scalers, but the data have {data.shape[-1]} "
+            "columns. Give one a column, None for those that pass unscaled."
+        )
+
+
+def new_scaler(parameter: str, value: Any, routed: dict[str, Any]) -> Any:
+    """Return a new, unfitted scaler, or None, with its routed parameters."""
     if isinstance(value, str):
         if value not in NAMES:
             raise ValueError(
@@ -142,15 +260,28 @@ def _new_scaler(parameter: str, value: Any, routed: dict[str, Any]) -> Any:
     else:
         scaler = clone(value)
     if (
-        parameter == "target_scaler"
+        parameter.startswith("target_scaler")
         and scaler is not None
         and not hasattr(scaler, "inverse_transform")
     ):
         raise TypeError(
-            f"target_scaler must have inverse_transform, but {type(scaler).__name__} has none."
+            f"{parameter} must have inverse_transform, but {type(scaler).__name__} has none."
         )
     _set_parameters(parameter, scaler, routed)
     return scaler
+
+
+def routed_of(routed: dict[str, Any], name: Any, names: list[Any]) -> dict[str, Any]:
+    """Return the routed parameters of one part: those for all, and ``name__*``."""
+    found = {}
+    for key, value in routed.items():
+        part, separator, rest = key.partition("__")
+        if separator and part in map(str, names):
+            if part == str(name):
+                found[rest] = value
+        else:
+            found.setdefault(key, value)
+    return found
 
 
 def _set_parameters(parameter: str, scaler: Any, routed: dict[str, Any]) -> None:

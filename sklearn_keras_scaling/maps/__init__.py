@@ -8,7 +8,7 @@ without x64 stays in float32).
 """
 
 from ._base import IDENTITY, UNBOUNDED, UNKNOWN, Affine, Chain, Clip, Inverse, Map, draws_for
-from ._columns import BothClasses, Monomials, Parallel, Project, Squeeze, Take
+from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 
@@ -30,6 +30,7 @@ __all__ = [
     "Normalize",
     "OneHot",
     "Parallel",
+    "PerColumn",
     "Piecewise",
     "Power",
     "Project",

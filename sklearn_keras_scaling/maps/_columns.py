@@ -148,6 +148,68 @@ class Parallel(Map):
         return {i for columns, _ in self.branches for i in (every if columns is None else columns)}
 
 
+@dataclass(frozen=True, eq=False)
+class PerColumn(Map):
+    """A map for each column.
+
+    Parameters
+    ----------
+    maps : tuple of Map
+        Each takes and returns one column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_keras_scaling.maps import IDENTITY, Affine
+    >>> PerColumn((Affine(1.0, 2.0), IDENTITY)).forward(np.array([[5.0, 3.0]]), np)
+    array([[2., 3.]])
+    """
+
+    maps: tuple[Map, ...]
+
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
+        """The interval around all of theirs."""
+        lows, highs = zip(*(map_.output_range for map_ in self.maps), strict=True)
+        return (min(lows), max(highs))
+
+    @property
+    def is_affine(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether all of them are."""
+        return all(map_.is_affine for map_ in self.maps)
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return each column through its map."""
+        columns = [map_.forward(x[..., i : i + 1], xp) for i, map_ in enumerate(self.maps)]
+        return xp.concatenate(columns, axis=-1)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return each column back through its map."""
+        columns = [map_.inverse(z[..., i : i + 1], xp) for i, map_ in enumerate(self.maps)]
+        return xp.concatenate(columns, axis=-1)
+
+    def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
+        """Return where 0 and 1 come from, column by column."""
+        width = len(self.maps)
+        pairs = zip(*(np.broadcast_to(each, width) for each in (loc, scale)), strict=True)
+        found = [map_.locate(*pair) for map_, pair in zip(self.maps, pairs, strict=True)]
+        locs, scales = (np.array([np.ravel(pair[k])[0] for pair in found]) for k in (0, 1))
+        return locs, scales
+
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the same with each map shifted."""
+        pairs = zip(self.maps, np.ravel(offset), strict=True)
+        return PerColumn(tuple(map_.shift(np.array([own])) for map_, own in pairs))
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what each map knows of its column."""
+        rows = [
+            map_.typical(outputs[..., i : i + 1], draws[..., i : i + 1])
+            for i, map_ in enumerate(self.maps)
+        ]
+        return np.concatenate(rows, axis=-1)
+
+
 def _take(x: Any, columns: Sequence[int] | None, xp: Any) -> Any:
     return x if columns is None else xp.take(x, np.array(columns, dtype=np.int32), axis=-1)
 

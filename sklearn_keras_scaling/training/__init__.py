@@ -1,8 +1,19 @@
 """Training and prediction in scaled space."""
 
-from ._data import Batches
-from ._loop import predict_blocks, train
+from ._data import Batches, take_rows
+from ._loop import Training, train
 from ._metrics import TargetUnits
+from ._prediction import predict_blocks
 from ._random import seeded
+from ._workers import clear_compiled
 
-__all__ = ["Batches", "TargetUnits", "predict_blocks", "seeded", "train"]
+__all__ = [
+    "Batches",
+    "TargetUnits",
+    "Training",
+    "clear_compiled",
+    "predict_blocks",
+    "seeded",
+    "take_rows",
+    "train",
+]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from .._optional import keras
+
+#: What goes into one call of a compiled loop: bytes, and steps.
+_STACK_BYTES, _STACK_STEPS = 4 * 2**20, 256
 
 
 class Batches(keras.utils.PyDataset):
@@ -33,24 +37,57 @@ class Batches(keras.utils.PyDataset):
         self, parts: tuple[Any, ...], batch_size: int, seed: int, shuffle: bool = True
     ) -> None:
         super().__init__()
-        self.parts = parts
+        self.parts = keras.tree.lists_to_tuples(parts)  # TensorFlow's datasets take no lists
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self._rows = count_rows(parts)
         self._rng = np.random.default_rng(seed)
-        self._order = np.arange(count_rows(parts))
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self.batch_size)
+        return -(-self._rows // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return tuple(take_rows(part, rows) for part in self.parts)
+        return self._take(index * self.batch_size, (index + 1) * self.batch_size)
 
     def on_epoch_end(self) -> None:
         """Draw the order of the next epoch."""
-        if self.shuffle:
-            self._order = self._rng.permutation(len(self._order))
+        self._order = self._rng.permutation(self._rows) if self.shuffle else None
+
+    def stacks(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yield the batches of an epoch, many at a time.
+
+        Yields
+        ------
+        count : int
+            Full batches that come now; 0 for the last one, if it is smaller.
+        stack : tuple
+            Like ``parts``, but of shape ``(steps, batch_size, ...)`` whatever the number of rows:
+            what lies behind ``count`` is undefined. Of the last one, as it is.
+        """
+        steps, full = self._steps(), self._rows // self.batch_size
+        for first in range(0, full, steps):
+            count = min(steps, full - first)
+            rows = self._take(first * self.batch_size, (first + count) * self.batch_size)
+            yield count, keras.tree.map_structure(lambda a: self._stack(a, steps), rows)
+        if self._rows % self.batch_size:
+            yield 0, self[full]
+
+    def _steps(self) -> int:
+        size = sum(a.nbytes for a in keras.tree.flatten(self._take(0, 1))) * self.batch_size
+        return max(1, min(_STACK_STEPS, _STACK_BYTES // max(1, size)))
+
+    def _stack(self, rows: np.ndarray, steps: int) -> np.ndarray:
+        shape = (steps * self.batch_size, *rows.shape[1:])
+        if len(rows) < shape[0]:
+            filled = np.zeros(shape, rows.dtype)  # JAX converts all
+            filled[: len(rows)] = rows
+            rows = filled
+        return rows.reshape(steps, self.batch_size, *shape[1:])
+
+    def _take(self, start: int, stop: int) -> tuple[Any, ...]:
+        rows = slice(start, stop) if self._order is None else self._order[start:stop]
+        return tuple(take_rows(part, rows) for part in self.parts)
 
 
 def count_rows(data: Any) -> int:

@@ -1,0 +1,146 @@
+"""From what users pass to validated rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .._structure import each, named, parts
+from .._validation import check_inputs, check_part, did_you_mean
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated rows in raw units.
+
+    Attributes
+    ----------
+    X, y : array, or dict or list of arrays
+        Inputs and targets, rows first.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights.
+    """
+
+    X: Any
+    y: Any
+    weight: np.ndarray | None
+
+    def __len__(self) -> int:
+        return int(parts(self.X)[0].shape[0])
+
+    def __getitem__(self, index: Any) -> Rows:
+        X, y = (each(lambda _, array: array[index], data) for data in (self.X, self.y))
+        return Rows(X, y, None if self.weight is None else self.weight[index])
+
+
+def is_several(data: Any) -> bool:
+    """Return whether the data are a dict or, as for Keras, a list or tuple of arrays.
+
+    Samples in a list are no arrays with two axes, or must be stacked first.
+    """
+    if isinstance(data, Mapping):
+        return not sparse.issparse(data)  # of which some are mappings, of cells
+    is_list = isinstance(data, list | tuple) and len(data) > 0
+    return is_list and all(getattr(array, "ndim", 0) > 1 for array in data)
+
+
+def read_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
+    """Return ``X`` as validated arrays, one for each input of the network.
+
+    Sets or checks ``input_shape_``, and of a table ``n_features_in_`` and
+    ``feature_names_in_``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the data do not fit the estimator, or are none.
+    """
+    columns = estimator.input_columns
+    if is_several(X):
+        if columns is not None:
+            raise ValueError(
+                f"input_columns says which columns of a table are which input, but {name} is "
+                "several arrays already. Use input_columns=None."
+            )
+        if reset:
+            for attribute in ("n_features_in_", "feature_names_in_"):
+                vars(estimator).pop(attribute, None)
+        given = dict(X) if isinstance(X, Mapping) else list(X)
+        checked = each(lambda key, part: check_part(estimator, part, named(name, key)), given)
+    else:
+        checked = check_inputs(estimator, X, reset=reset, name=name)
+    shape = each(lambda _, array: tuple(array.shape[1:]), checked)
+    if reset:
+        estimator.input_shape_ = shape
+    elif shape != estimator.input_shape_:
+        raise ValueError(
+            f"{name} has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {estimator.input_shape_}. Pass the same inputs as to fit."
+        )
+    if columns is None:
+        return checked
+    return split_columns(checked, column_numbers(estimator, name))
+
+
+def column_numbers(estimator: Any, name: str = "X") -> dict[str, list[int]]:
+    """Return the columns of each input that ``input_columns`` names."""
+    names = getattr(estimator, "feature_names_in_", None)
+    shape = estimator.input_shape_
+    if len(shape) != 1:
+        raise ValueError(
+            f"input_columns needs a table, but {name} has samples of shape {shape}. Pass a dict "
+            "of arrays instead."
+        )
+    return numbers_of(estimator.input_columns, "input_columns", names, shape[0])
+
+
+def split_columns(table: Any, numbers: dict[str, list[int]]) -> dict[str, Any]:
+    """Return some columns of a table for each name."""
+    return {key: table[:, chosen] for key, chosen in numbers.items()}
+
+
+def numbers_of(columns: Any, parameter: str, names: Any, width: int) -> dict[str, list[int]]:
+    """Return column numbers for each name of ``input_columns`` or ``target_columns``.
+
+    Raises
+    ------
+    TypeError
+        If it is no dict with names as keys.
+    ValueError
+        If a column is not there, or none is chosen.
+    """
+    if not (isinstance(columns, Mapping) and all(isinstance(key, str) for key in columns)):
+        raise TypeError(
+            f"{parameter} must be a dict from names to lists of columns, got {columns!r}."
+        )
+    known = [] if names is None else list(names)
+    found = {}
+    for key, chosen in columns.items():
+        listed = range(width)[chosen] if isinstance(chosen, slice) else chosen
+        each_one = [listed] if isinstance(listed, str | int) else list(listed)
+        where = named(parameter, key)
+        found[key] = [_number(column, where, known, width) for column in each_one]
+        if not found[key]:
+            raise ValueError(f"{where} has no column. Name at least one, or leave it out.")
+    return found
+
+
+def _number(column: Any, where: str, names: list[str], width: int) -> int:
+    if isinstance(column, str):
+        if column not in names:
+            advice = did_you_mean(column, names) if names else "Pass a data frame to fit."
+            raise ValueError(f"{where}: there is no column {column!r}. {advice}")
+        return names.index(column)
+    if not -width <= column < width:
+        raise ValueError(f"{where}: there is no column {column}; there are {width}.")
+    return int(column) % width
+
+
+def flat(y: Any) -> np.ndarray:
+    """Return all targets side by side, of shape (n_samples,) or (n_samples, n_numbers)."""
+    columns = np.concatenate([part.reshape(len(part), -1) for part in parts(y)], axis=1)
+    return columns.ravel() if columns.shape[1] == 1 else columns

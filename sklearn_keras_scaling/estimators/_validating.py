@@ -1,0 +1,92 @@
+"""Rows that are held out of training."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from ._data import Rows
+
+#: Share that ``early_stopping=True`` holds out where nothing else says, as in scikit-learn.
+EARLY_STOPPING_SHARE = 0.1
+
+
+def is_splitter(validation_split: Any) -> bool:
+    """Return whether it is one of scikit-learn's splitters, or like them."""
+    return hasattr(validation_split, "get_n_splits")
+
+
+def check_split(validation_split: Any) -> None:
+    """Raise ``ValueError`` unless it is a share of the rows or a splitter."""
+    if is_splitter(validation_split):
+        return
+    if not isinstance(validation_split, Real) or not 0 <= float(validation_split) < 1:
+        raise ValueError(
+            f"validation_split must be a number in [0, 1), got {validation_split!r}. It is the "
+            "share of rows to hold out; 0 holds out none. Or pass a splitter, such as "
+            "GroupShuffleSplit() or TimeSeriesSplit()."
+        )
+
+
+def hold_out(
+    rows: Rows, validation_split: Any, labels: Any, groups: Any, seed: int
+) -> tuple[Rows, Rows | None]:
+    """Return the rows to train on and those to validate on.
+
+    Parameters
+    ----------
+    rows : Rows
+        All of them.
+    validation_split : float or splitter
+        The share to hold out, or an object with ``split(X, y, groups)`` whose last split
+        is taken: for a ``TimeSeriesSplit``, the one that trains on the most.
+    labels : ndarray or None
+        To stratify a share by.
+    groups : ndarray or None
+        For the splitter.
+    seed : int
+        Of the share.
+    """
+    n = len(rows)
+    if isinstance(validation_split, Real) and validation_split == 0:
+        return rows, None
+    if n < 2:
+        raise ValueError(
+            f"validation_split={validation_split} needs at least 2 rows, X has {n}. Pass more "
+            "rows or validation_split=0."
+        )
+    try:
+        if isinstance(validation_split, Real):
+            kept, held_out = train_test_split(
+                np.arange(n), test_size=float(validation_split), random_state=seed, stratify=labels
+            )
+        else:
+            y = rows.y if isinstance(rows.y, np.ndarray) else None
+            *_, (kept, held_out) = validation_split.split(np.zeros((n, 1)), y, groups)
+    except ValueError as error:
+        raise ValueError(
+            f"validation_split={validation_split} cannot split {n} rows: {error}"
+        ) from error
+    return rows[kept], rows[held_out]
+
+
+def refuse_sliced(X: Any, X_val: Any) -> None:
+    """Raise ``ValueError`` if a search has sliced ``X_val`` as it slices ``X``.
+
+    A search takes every argument that is as long as ``X`` for one value a row. Data frames
+    show it: both then have the same rows of an index with gaps.
+    """
+    index, index_val = (getattr(frame, "index", None) for frame in (X, X_val))
+    if index is None or index_val is None or X_val is X or len(index) < 2:
+        return
+    has_gaps = not (np.diff(np.asarray(index)) == 1).all() if index.dtype.kind in "iu" else False
+    if has_gaps and index_val.equals(index) and not X_val.equals(X):
+        raise ValueError(
+            "X_val has exactly the rows of X, of an index with gaps: a search or cross-validation "
+            "has sliced it as if it held one value for each row of X, since it is as long as X. "
+            "Pass it with another number of rows, use validation_split, or, if it is meant, "
+            "X_val.reset_index(drop=True)."
+        )

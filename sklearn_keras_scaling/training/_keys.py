@@ -1,0 +1,183 @@
+"""What two fits must share to share a compiled loop."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from .._optional import keras
+from ._metrics import TargetUnits
+
+_TARGET_UNITS = "sklearn_keras_scaling>TargetUnits"
+
+# Layers that do what their configuration does not tell; so do those that adapt to data.
+_OPAQUE = {"Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
+
+# Attributes that hide a method of the model's class, if they are set on an instance.
+_STEPS = {"call", "train_step", "test_step", "compute_loss", "compute_metrics", "metrics"}
+
+
+# Arguments of ``compile`` that hold functions and objects.
+_PARTS = ("loss", "metrics", "weighted_metrics")
+
+
+class Unique(Exception):
+    """A network whose compiled loop serves no other: the text says why."""
+
+
+def key_of(network: Any, batch_size: int, example: tuple[Any, ...]) -> Hashable:
+    """Return what is equal for networks that one compiled loop can train.
+
+    Raises
+    ------
+    Unique
+        If the loop depends on what cannot be compared.
+    """
+    if type(network).__module__.split(".")[0] != "keras":
+        raise Unique(f"{type(network).__name__} is no stock model")
+    if _STEPS & vars(network).keys():
+        raise Unique("the network has a step of its own")
+    compiled = dict(compile_arguments(network))
+    compiled.pop("optimizer")
+    functions = tuple(map(_key_of_part, _parts(compiled)))
+    optimizer = keras.saving.serialize_keras_object(network.optimizer)
+    config = (
+        _without_automatic_names(network),
+        _without_variables(optimizer, network.optimizer),
+        [keras.tree.map_structure(lambda a: [a.shape[1:], str(a.dtype)], example), batch_size],
+        [_signature(network.trainable_variables), _signature(network.non_trainable_variables)],
+        [keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon()],
+        _skeleton(compiled),
+    )
+    _check_stock(config)
+    return json.dumps(config), functions
+
+
+def compile_arguments(network: Any) -> dict[str, Any]:
+    """Return the arguments of ``compile`` that the network keeps, as they were given."""
+    # Private: the public get_compile_config serializes, and warns of each lambda.
+    return network._compile_config.config
+
+
+def copied(part: Any) -> Any:
+    """Return a copy of a metric; names, losses and functions have no state, and stay."""
+    if not isinstance(part, keras.metrics.Metric):
+        return part
+    return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
+
+
+def constants(network: Any) -> list[Any]:
+    """Return the network's metrics in target units that hold constants as weights, in order."""
+    return [m for m in _parts(compile_arguments(network)) if _has_constants(m)]
+
+
+def _parts(structure: Any) -> list[Any]:
+    return keras.tree.flatten([structure.get(name) for name in _PARTS])
+
+
+def _skeleton(compiled: dict[str, Any]) -> Any:
+    """Return where the parts are, and the other arguments."""
+    structures = {
+        name: keras.tree.map_structure(lambda _: 0, compiled.get(name)) for name in _PARTS
+    }
+    return {**compiled, **structures}
+
+
+def _has_constants(part: Any) -> bool:
+    return isinstance(part, TargetUnits) and part.inverse is None
+
+
+def _key_of_part(part: Any) -> Hashable:
+    """Return losses and metrics by what they are, functions by identity: a key keeps them."""
+    if part is None or isinstance(part, str) or hasattr(part, "__code__"):
+        return part
+    if not isinstance(part, (keras.losses.Loss, keras.metrics.Metric)):
+        raise Unique(f"{type(part).__name__} is an object of its own")
+    node = keras.saving.serialize_keras_object(part)
+    if _has_constants(part):
+        node["config"]["inverse"] = [list(part.loc.shape), list(part.scale.shape)]
+    _check_stock(node)
+    return json.dumps(node)
+
+
+def _without_variables(node: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+    """Return an optimizer's configuration without its names and what its variables hold."""
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise Unique("the optimizer excludes variables from its weight decay")
+    config = {name: value for name, value in node["config"].items() if name != "name"}
+    if isinstance(config.get("learning_rate"), float):
+        del config["learning_rate"]
+    if isinstance(config.get("inner_optimizer"), dict):
+        inner = optimizer.inner_optimizer
+        config["inner_optimizer"] = _without_variables(config["inner_optimizer"], inner)
+    return {**node, "config": config}
+
+
+def _without_automatic_names(network: Any) -> Any:
+    """Return the configuration with the names that Keras counts up replaced by their order."""
+    config = network.get_config()
+    node = {"class_name": type(network).__name__, "config": config}
+    names: dict[str, str] = dict.fromkeys(_automatic_names(node), "")
+    if len(network.outputs) > 1:  # their names are those of losses and metrics
+        names = {name: "" for name in names if name not in network.output_names}
+    names = {name: f"#{number}" for number, name in enumerate(names)}
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {
+                key: names.get(value, value) if _is_name(key, value) else renamed(value)
+                for key, value in part.items()
+            }
+        if not isinstance(part, (list, tuple)):
+            return part
+        is_reference = len(part) >= 3 and isinstance(part[0], str) and isinstance(part[1], int)
+        first = [names.get(part[0], part[0])] if is_reference else []
+        return [*first, *map(renamed, part[len(first) :])]
+
+    return renamed(config)
+
+
+def _is_name(key: str, value: Any) -> bool:
+    return key == "name" and isinstance(value, str)
+
+
+def _automatic_names(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        name = isinstance(node.get("config"), dict) and node["config"].get("name")
+        if isinstance(name, str) and re.fullmatch(
+            rf"{_snake_case(node['class_name'])}(_\d+)?", name
+        ):
+            yield name
+    parts = node.values() if isinstance(node, dict) else node
+    if isinstance(node, (dict, list, tuple)):
+        for part in parts:
+            yield from _automatic_names(part)
+
+
+def _snake_case(name: str) -> str:
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _signature(variables: list[Any]) -> list[Any]:
+    return [[list(v.shape), str(v.dtype), v.trainable] for v in variables]
+
+
+def _check_stock(node: Any) -> None:
+    """Raise ``Unique`` unless all that is configured comes from Keras, and tells all."""
+    if isinstance(node, dict):
+        name, module = node.get("class_name", "__"), str(node.get("module"))
+        adapts = hasattr(getattr(keras.layers, name, None), "adapt")
+        is_known = (
+            module.split(".")[0] == "keras"
+            or (name.startswith("__") and name != "__lambda__")
+            or node.get("registered_name") == _TARGET_UNITS
+        )
+        if name in _OPAQUE or adapts or not is_known:
+            raise Unique(f"{name} does what its configuration does not tell")
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            _check_stock(part)

@@ -1,0 +1,134 @@
+"""Steps of training and evaluation, many in one compiled TensorFlow function."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from .._optional import keras
+
+
+class Pass:
+    """Passes over data by one kind of step, with the model's own variables.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled; its variables hold the state before and after each call.
+    kind : {"train", "test"}
+        Of the step.
+    example : tuple
+        A batch, for shapes and dtypes.
+
+    Notes
+    -----
+    The step is traced once, for any number of rows, as Keras traces it. Full batches go through
+    a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
+    XLA would compile again for each number of rows. Steps that draw random numbers do without
+    XLA, unless the network asks for it: it makes other numbers of the same seeds.
+    """
+
+    def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
+        self._model = model
+        specs = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example
+        )
+        step = tf.function(getattr(model, f"{kind}_step"), autograph=False)
+        self._step = step.get_concrete_function(specs)
+        self._last = _last_logs(model, self._step.structured_outputs)
+        self._one = tf.function(self._run_one, autograph=False)
+        uses_xla = model.jit_compile or not _draws_random_numbers(self._step.graph)
+        self._many = tf.function(self._run_many, autograph=False, jit_compile=uses_xla)
+        self._is_sure = False  # that XLA takes it
+
+    def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
+        """Run a step on a batch of any size, and return the logs."""
+        return dict(self._one(_tensors(batch), tf.constant(is_first)))
+
+    def many(
+        self, stack: tuple[Any, ...], count: int, is_first: bool, watches: bool
+    ) -> tuple[int, dict[str, Any]]:
+        """Run steps on the first batches of a stack, and return their number and the logs.
+
+        Parameters
+        ----------
+        stack : tuple
+            Batches, of shape (steps, batch_size, ...).
+        count : int
+            How many of them to take.
+        is_first : bool
+            Whether an epoch begins: metrics then start anew.
+        watches : bool
+            Whether to stop behind a step whose loss is not finite.
+        """
+        arguments = (_tensors(stack), *map(tf.constant, (count, is_first, watches)))
+        try:
+            steps, logs = self._many(*arguments)
+        except tf.errors.OpError:
+            if self._is_sure:
+                raise
+            # XLA has not every operation. It says so before it runs any.
+            self._many = tf.function(self._run_many, autograph=False)
+            steps, logs = self._many(*arguments)
+        self._is_sure = True
+        return int(steps), dict(logs)
+
+    def _run_one(self, batch: Any, is_first: Any) -> Any:
+        self._begin(is_first)
+        return self._logs(self._step(batch))
+
+    def _run_many(self, stack: Any, count: Any, is_first: Any, watches: Any) -> Any:
+        self._begin(is_first)
+
+        def goes_on(step: Any, loss: Any, last: Any) -> Any:
+            return (step < count) & (tf.math.is_finite(loss) | ~watches)
+
+        def run(step: Any, loss: Any, last: Any) -> Any:
+            logs = self._step(keras.tree.map_structure(lambda array: array[step], stack))
+            loss = tf.reduce_sum(tf.cast(logs.get("loss", 0.0), tf.float32))
+            return step + 1, loss, {name: logs[name] for name in last}
+
+        blank = {name: tf.zeros(spec.shape, spec.dtype) for name, spec in self._last.items()}
+        steps, _, last = tf.while_loop(goes_on, run, (0, 0.0, blank))
+        return steps, self._logs(last)
+
+    def _begin(self, is_first: Any) -> None:
+        """Reset the metrics at the beginning of an epoch."""
+        variables = [variable.value for variable in self._model.metrics_variables]
+        before = [variable.read_value() for variable in variables]
+        self._model.reset_metrics()
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(tf.where(is_first, variable.read_value(), value))
+
+    def _logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+        return logs if self._last else self._model.get_metrics_result()
+
+
+def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
+    """Give the second variables the values of the first."""
+    # Raw operations take a third of the time of ``assign``, and there are dozens of variables.
+    for source, target in zip(sources, targets, strict=True):
+        value = tf.raw_ops.ReadVariableOp(resource=source.value.handle, dtype=source.value.dtype)
+        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
+
+
+def _last_logs(model: Any, logs: Any) -> dict[str, Any]:
+    """Return what logs are to be taken from the last step: none if they are the metrics'."""
+    # As Keras's own loop decides. The results of metrics are needed only once, behind the loop.
+    if not isinstance(logs, dict):
+        raise TypeError(f"a step returns {type(logs).__name__}, and no dict of logs")
+    return {} if logs.keys() == model.get_metrics_result().keys() else logs
+
+
+def _draws_random_numbers(graph: tf.Graph) -> bool:
+    definition = graph.as_graph_def()
+    functions = (function.node_def for function in definition.library.function)
+    operations = {node.op for nodes in (definition.node, *functions) for node in nodes}
+    return any(re.search("Random(?!Get)|TruncatedNormal|Multinomial", name) for name in operations)
+
+
+def _tensors(data: Any) -> Any:
+    return keras.tree.map_structure(tf.convert_to_tensor, data)
