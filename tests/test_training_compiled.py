@@ -1,10 +1,18 @@
 """The compiled loop gives what ``keras.Model.fit`` gives."""
 
+import itertools
+import random
+import re
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+from scipy import sparse
 
-from sklearn_keras_scaling.training import Batches, clear_compiled, train
+from sklearn_keras_scaling.training import Batches, TargetUnits, clear_compiled, train
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch trains in Keras's loop"
@@ -80,6 +88,12 @@ def convolution():
 
 def lstm():
     network = sequential(layers.LSTM(8, dropout=0.2), shape=(5, 3))
+    network.compile("adam", "mse")
+    return network, (SEQUENCES, Y)
+
+
+def gru():
+    network = sequential(layers.GRU(8), shape=(5, 3))
     network.compile("adam", "mse")
     return network, (SEQUENCES, Y)
 
@@ -171,7 +185,7 @@ def float64_targets():
 
 
 CASES = [
-    *(mlp, weighted, dropout, batch_norm, convolution, lstm, several_inputs, several_outputs),
+    *(mlp, weighted, dropout, batch_norm, convolution, lstm, gru, several_inputs, several_outputs),
     *(regularised, labels, mixed_precision, own_step, schedule, clipping, accumulation),
     *(averaging, own_loss, float64_targets),
 ]
@@ -209,3 +223,331 @@ def test_weights_and_history_are_those_of_keras(case):
         assert ours.history.keys() == theirs.history.keys()
         for name, column in theirs.history.items():
             np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", range(1, 2 * 4 + 2))
+def test_any_number_of_rows_is_trained_as_keras_does(rows):
+    def case():
+        network, (x, y) = mlp()
+        return network, (x[:rows], y[:rows])
+
+    keras.utils.set_random_seed(1)
+    results = []
+    for engine in ("keras", "compiled"):
+        network, data = made(case)
+        batches = Batches(data, 4, 0)
+        training = train(network, batches, None, epochs=2, engine=engine)
+        results.append((values(network), training.history["loss"]))
+    for one, other in zip(*(weights for weights, _ in results), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)  # the bar
+    assert results[1][1] == pytest.approx(results[0][1], rel=1e-5)
+
+
+def other_mlp():
+    network = sequential(dense(), dense(8))
+    network.compile("adam", "mse")
+    return network, (X, Y)
+
+
+def slow_mlp():
+    return mlp(optimizers.Adam(1e-4), metrics=["mae"])
+
+
+def test_loops_leak_nothing_from_fit_to_fit():
+    def weights(case):
+        return [array.tobytes() for array in values(fitted(case, "compiled")[0])]
+
+    clear_compiled()
+    cases = mlp, slow_mlp, dropout, other_mlp
+    first = {}
+    for case in cases:
+        first[case] = weights(case)
+    for order in itertools.permutations(cases, 3):
+        for case in order:
+            assert weights(case) == first[case]
+    clear_compiled()
+    assert weights(mlp) == first[mlp]
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """The passes that are compiled, as they are made."""
+    name = "_jax" if keras.backend.backend() == "jax" else "_tensorflow"
+    backend = import_module(f"sklearn_keras_scaling.training.{name}")
+    made, original = [], backend.Pass
+
+    def spy(*arguments):
+        made.append(original(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(backend, "Pass", spy)
+    return made
+
+
+def test_a_loop_serves_every_number_of_rows_learning_rate_and_constant(compilations):
+    def case(rows, rate, loc):
+        metric = TargetUnits(keras.metrics.MeanAbsoluteError(name="mae"), ([loc], [2.0]))
+        network = sequential(dense())
+        network.compile(optimizers.Adam(rate), "mse", metrics=[metric])
+        return network, (X[:rows], Y[:rows])
+
+    clear_compiled()
+    for rows, rate, loc in [(70, 1e-3, 0.0), (33, 1e-2, 5.0), (50, 1e-1, -7.0)]:
+        network, data = case(rows, rate, loc)
+        training = train(network, Batches(data, BATCH, 0), data, epochs=2, engine="compiled")
+        outputs = keras.ops.convert_to_numpy(network(data[0]))
+        # Units of 2: the offset goes out.
+        expected = 2.0 * np.abs(outputs - data[1]).mean()
+        assert training.history["val_mae"][-1] == pytest.approx(expected, rel=1e-5)
+        assert float(network.optimizer.learning_rate) == pytest.approx(rate)
+    assert len(compilations) == 2  # of the steps of training and validation
+
+
+def test_two_threads_with_the_same_architecture_give_the_same_bits():
+    keras.utils.set_random_seed(1)
+    cases = [made(dropout) for _ in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(train, network, Batches(data, BATCH, 3), None, epochs=3)
+            for network, data in cases
+        ]
+        assert {job.result().engine for job in jobs} == {"compiled"}
+    results = [[array.tobytes() for array in values(network)] for network, _ in cases]
+    assert all(result == results[0] for result in results)
+
+
+def test_training_goes_on_where_it_stopped():
+    network, training = fitted(mlp, "compiled", epochs=2)
+    reference, _ = fitted(mlp, "keras", epochs=2)
+    for model, engine in ((network, "compiled"), (reference, "keras")):
+        train(model, Batches((X, Y), BATCH, 9), None, epochs=4, initial_epoch=2, engine=engine)
+        assert int(model.optimizer.iterations) == 4 * 5
+    for one, other in zip(values(reference), values(network), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)  # the bar
+
+
+def test_the_global_generators_are_left_alone():
+    clear_compiled()
+    network, data = made(dropout)
+    random.seed(5)
+    state = random.getstate(), np.random.get_state()[1].tolist()
+    train(network, Batches(data, BATCH, 0), data, epochs=1, engine="compiled")
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == state
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps what it sees at every hook but those of batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def note(self, hook, logs=None):
+        weights = [keras.ops.convert_to_numpy(v).copy() for v in self.model.weights]
+        self.seen.append((hook, dict(logs or {}), weights))
+
+    def on_train_begin(self, logs=None):
+        self.note("train begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = 0.01 / (epoch + 1)
+        self.note(f"begin {epoch}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.note(f"end {epoch}", logs)
+
+    def on_test_begin(self, logs=None):
+        self.note("test begin")
+
+    def on_test_end(self, logs=None):
+        self.note("test end", logs)
+
+    def on_train_end(self, logs=None):
+        self.note("train end", logs)
+
+
+def test_callbacks_see_what_they_see_in_keras_and_act_on_the_network():
+    recorders = Recorder(), Recorder()
+    for engine, recorder in zip(("keras", "compiled"), recorders, strict=True):
+        network, _ = fitted(weighted, engine, epochs=3, callbacks=[recorder], validation_freq=2)
+        assert float(network.optimizer.learning_rate) == pytest.approx(0.01 / 3)
+    assert [hook for hook, *_ in recorders[0].seen] == [hook for hook, *_ in recorders[1].seen]
+    for (_, logs, weights), (_, expected, others) in zip(
+        recorders[1].seen, recorders[0].seen, strict=True
+    ):
+        assert logs == pytest.approx(expected, rel=1e-5)
+        for one, other in zip(weights, others, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)  # the bar
+
+
+def stock_callbacks(folder):
+    callbacks = keras.callbacks
+    return {
+        "stop": callbacks.EarlyStopping("val_mae", patience=2, restore_best_weights=True),
+        "reduce": callbacks.ReduceLROnPlateau("val_mae", patience=1, factor=0.5),
+        "schedule": callbacks.LearningRateScheduler(lambda epoch, rate: 0.9 * rate),
+        "save": callbacks.ModelCheckpoint(folder / "best.keras", "val_mae", save_best_only=True),
+        "log": callbacks.CSVLogger(folder / "log.csv"),
+        "lambda": callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+        "average": callbacks.SwapEMAWeights(),
+    }
+
+
+@pytest.mark.parametrize("name", stock_callbacks(Path()))
+def test_keras_callbacks_do_what_they_do_in_keras(name, tmp_path):
+    def case():
+        optimizer = optimizers.Adam(0.3, use_ema=True)  # so high that it gets worse at times
+        return mlp(optimizer, metrics=["mae"])
+
+    results = []
+    for engine in ("keras", "compiled"):
+        folder = tmp_path / engine
+        folder.mkdir()
+        callback = stock_callbacks(folder)[name]
+        network, training = fitted(case, engine, epochs=8, callbacks=[callback])
+        results.append((training.history, sorted(p.name for p in folder.iterdir())))
+        if name == "save":
+            keras.models.load_model(folder / "best.keras")
+    (expected, files), (found, found_files) = results
+    assert found_files == files
+    assert found.keys() == expected.keys()
+    for column, values_ in expected.items():
+        np.testing.assert_allclose(found[column], values_, rtol=1e-3)  # such steps magnify
+
+
+@pytest.mark.parametrize("at", [5, 40, 68])
+def test_terminate_on_nan_stops_at_the_step(at, capsys):
+    def case():
+        network, (x, y) = mlp()
+        y = y.copy()
+        y[at] = np.nan
+        return network, (x, y)
+
+    histories, said = [], []
+    for engine in ("keras", "compiled"):
+        callback = keras.callbacks.TerminateOnNaN()
+        network, training = fitted(case, engine, epochs=3, callbacks=[callback])
+        histories.append(len(training.history["loss"]))
+        said.append(capsys.readouterr().out)
+        steps = int(network.optimizer.iterations)
+        assert f"Batch {steps - 1}: Invalid loss" in said[-1]
+    assert histories == [1, 1]
+    assert said[0] == said[1]
+
+
+def test_ctrl_c_leaves_what_was_reached():
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    reference, _ = fitted(mlp, "compiled", epochs=2)
+    for engine in ("compiled", "keras"):
+        network, training = fitted(mlp, engine, epochs=9, callbacks=[Interrupt()])
+        assert training.interrupted
+        assert training.engine == engine
+        assert len(training.history["loss"]) == 2
+        for one, other in zip(values(reference), values(network), strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)  # the bar
+
+
+def test_the_progress_bar_is_that_of_keras(capsys):
+    lines = []
+    for engine in ("keras", "compiled"):
+        fitted(mlp, engine, epochs=2, verbose=2)
+        out = re.sub(r"- \d+s - [^-]*?/step", "", capsys.readouterr().out)
+        lines.append([line for line in out.splitlines() if not line.startswith("Training in")])
+    assert lines[0] == lines[1]
+    fitted(mlp, "compiled", epochs=1, verbose=1)
+    assert "5/5" in capsys.readouterr().out
+
+
+class BatchCallback(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+class OwnFit(keras.Sequential):
+    def fit(self, *args, **kwargs):
+        return super().fit(*args, **kwargs)
+
+
+def own_fit():
+    network = OwnFit([keras.Input((6,)), layers.Dense(1)])
+    network.compile("adam", "mse")
+    return network, (X, Y)
+
+
+def untraceable():
+    class Untraceable(OwnStep):
+        def train_step(self, *arguments):
+            float(keras.ops.sum(arguments[-1][0]))
+            return super().train_step(*arguments)
+
+    network = Untraceable()
+    network.compile("adam", "mse", run_eagerly=False)
+    return network, (X, Y)
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "reason"),
+    [
+        (
+            mlp,
+            {"callbacks": [BatchCallback()]},
+            "the callback BatchCallback has on_train_batch_end",
+        ),
+        (
+            mlp,
+            {"callbacks": [keras.callbacks.LambdaCallback(on_train_batch_begin=print)]},
+            "the callback LambdaCallback has on_train_batch_begin",
+        ),
+        (lambda: mlp(run_eagerly=True), {}, r"runs eagerly \(run_eagerly=True\)"),
+        (lambda: mlp(steps_per_execution=2), {}, "steps_per_execution is 2"),
+        (mlp, {"class_weight": {0: 1.0}}, "has no class_weight"),
+        (mlp, {"steps_per_epoch": 2}, "has no steps_per_epoch"),
+        (own_fit, {}, "OwnFit overrides fit"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_compiled_is_trained_by_keras_or_refused(case, options, reason):
+    with pytest.raises(ValueError, match=f"engine='compiled' cannot train .*{reason}"):
+        fitted(case, "compiled", epochs=1, **options)
+    if "callbacks" not in options or isinstance(options["callbacks"][0], BatchCallback):
+        _, training = fitted(case, "auto", epochs=1, **options)
+        assert training.engine == "keras"
+        assert re.search(reason, training.reason)
+        assert len(training.history["loss"]) == 1
+
+
+def test_a_step_that_cannot_be_traced_is_refused_with_its_error():
+    with pytest.raises(ValueError, match="train_step cannot be traced"):
+        fitted(untraceable, "compiled", epochs=1)
+
+
+def test_keras_says_why_it_trains_where_it_is_asked_to_talk(capsys):
+    fitted(lambda: mlp(steps_per_execution=2), "auto", epochs=1, verbose=2)
+    assert "Training in keras.Model.fit: steps_per_execution is 2." in capsys.readouterr().out
+    with pytest.raises(ValueError, match="engine must be one of auto, compiled, keras, got 'fast'"):
+        fitted(mlp, "fast")
+
+
+def test_a_stream_is_trained_by_keras():
+    class Stream(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return X[:4], Y[:4]
+
+    network, _ = made(mlp)
+    training = train(network, Stream(), None, epochs=1)
+    assert (training.engine, len(training.history["loss"])) == ("keras", 1)
+    assert "stream" in training.reason
+
+
+def test_sparse_rows_are_made_dense_on_the_way():
+    found, training = fitted(lambda: (mlp()[0], (sparse.csr_array(X), Y)), "compiled")
+    expected, _ = fitted(mlp, "compiled")
+    for one, other in zip(values(expected), values(found), strict=True):
+        np.testing.assert_array_equal(one, other)

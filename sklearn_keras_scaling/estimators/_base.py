@@ -287,8 +287,8 @@ dict or list of them, or dataset
             if not goes_on:
                 self._fit_scalers(rows, "partial_fit", is_new=is_first)
 
-        first, n_batches, mean = self._survey(dataset, "X", visit, reset=not goes_on)
-        return first, lambda loss: self._stream_batches(dataset, "X", n_batches, loss, mean)
+        survey = self._survey(dataset, "X", visit, reset=not goes_on)
+        return survey[0], lambda loss: self._stream_batches(dataset, "X", survey, loss)
 
     def _survey(
         self, dataset: Any, name: str, visit: Any, reset: bool = False
@@ -307,13 +307,15 @@ dict or list of them, or dataset
         return first, n_batches, total / count if count else None
 
     def _stream_batches(
-        self, dataset: Any, name: str, n_batches: int, loss: Any, mean: float | None
+        self, dataset: Any, name: str, survey: tuple[Rows, int, float | None], loss: Any
     ) -> StreamBatches:
+        first, n_batches, mean = survey
         trains = name == "X"
         return StreamBatches(
             lambda: self._stream_rows(dataset, name),
             lambda rows: self._arrays(rows, loss, mean, trains=trains),
             n_batches,
+            len(first),
         )
 
     def _stream_rows(self, dataset: Any, name: str, reset: bool = False) -> Iterator[Rows]:
@@ -427,12 +429,17 @@ dict or list of them, or dataset
         self, rows: Rows, loss: Any, mean: float | None, trains: bool = False
     ) -> tuple[Any, ...]:
         """Return inputs, targets and, if any, weights as the network takes them."""
-        targets = self._as_outputs(self._network_targets(rows.y, loss))
-        arrays = (self._scale_inputs(rows.X), targets)
+        targets = self._network_targets(rows.y, loss)
+        arrays = (self._scale_inputs(rows.X), self._as_outputs(targets))
         weight = None if mean is None or rows.weight is None else rows.weight / mean
         if trains:
             weight = self._loss_weight(rows.y, weight)
-        return arrays if weight is None else (*arrays, weight.astype(keras.config.floatx()))
+        if weight is None:
+            return arrays
+        weight = weight.astype(keras.config.floatx())
+        # One axis less than the targets, as their losses have: of sequences, (n, 1).
+        weights = each(lambda _, y: weight.reshape(-1, *(1,) * (y.ndim - 2)), targets)
+        return (*arrays, self._as_outputs(weights))
 
     def _validation_arrays(self, validation: Any, loss: Any) -> Any:
         if validation is None:
@@ -440,10 +447,8 @@ dict or list of them, or dataset
         if isinstance(validation, Rows):
             return self._arrays(validation, loss, _mean(validation.weight))
         name = "validation_data"
-        _, n_batches, mean = self._survey(
-            validation, name, lambda rows, _: self._match_y(rows.y, "y_val")
-        )
-        return self._stream_batches(validation, name, n_batches, loss, mean)
+        survey = self._survey(validation, name, lambda rows, _: self._match_y(rows.y, "y_val"))
+        return self._stream_batches(validation, name, survey, loss)
 
     def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
         """Return the network to train and the one that says how its maker compiled it."""

@@ -438,10 +438,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             if name is not None and given is not None and not isinstance(given, list | tuple):
                 given = [given]
             return [
-                TargetUnits(
-                    metric,
-                    _to_target_units(_units_for(metric, as_map(scaler)), shape, has_axis),
-                )
+                TargetUnits(metric, _units(_units_for(metric, as_map(scaler)), shape, has_axis))
                 for metric in make_metrics(given, widest_float())
             ]
 
@@ -461,6 +458,14 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
                 f"{did_you_mean(unknown[0], every)}"
             )
         return {name: value.get(name) for name in every}
+
+
+def _units(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:
+    """Return the same as numbers, which a compiled loop can exchange, where that is possible."""
+    if not map_.is_affine:
+        return _to_target_units(map_, shape, has_axis)
+    numbers = map_.locate(0.0, 1.0)
+    return tuple(np.asarray(each_one)[..., None] if has_axis else each_one for each_one in numbers)
 
 
 def _to_target_units(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:

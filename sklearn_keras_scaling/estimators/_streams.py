@@ -70,6 +70,8 @@ class StreamBatches(keras.utils.PyDataset):
         From rows to what the network trains on.
     n_batches : int
         How many there are.
+    batch_size : int
+        Rows in the first one.
     """
 
     def __init__(
@@ -77,9 +79,11 @@ class StreamBatches(keras.utils.PyDataset):
         read: Callable[[], Iterator[Rows]],
         encode: Callable[[Rows], tuple[Any, ...]],
         n_batches: int,
+        batch_size: int,
     ) -> None:
         super().__init__()
         self._read, self._encode, self._n_batches = read, encode, n_batches
+        self.batch_size = batch_size
         self._position = n_batches
         self._rows: Iterator[Rows] = iter(())
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._optional import keras
+from ._backends import compiled_backend
 from ._data import Batches
 
 #: What else of ``keras.Model.fit``'s arguments the compiled loop knows; shuffle: Keras ignores it.
@@ -28,7 +29,7 @@ def reason_for_keras(
 
 def _reasons(network: Any, callbacks: list[Any], options: dict[str, Any]) -> Iterator[str]:
     backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax"):
+    if compiled_backend() is None:
         yield f"there is no compiled loop for the backend {backend!r}"
     for name, value in options.items():
         if name not in OPTIONS and value is not None:

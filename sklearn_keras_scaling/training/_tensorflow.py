@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from .._optional import keras
+
+# Operations that draw; Get: of what is known of a generator.
+_RANDOM = "Random(?!Get)|TruncatedNormal|Multinomial"
+
+#: Blocks that are predicted in one call.
+PREDICTED_BLOCKS = 256
 
 
 class Pass:
@@ -27,21 +34,24 @@ class Pass:
     -----
     The step is traced once, for any number of rows, as Keras traces it. Full batches go through
     a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
-    XLA would compile again for each number of rows. Steps that draw random numbers do without
-    XLA, unless the network asks for it: it makes other numbers of the same seeds.
+    XLA would compile again for each number of rows. Steps with loops are traced again for full
+    batches, since XLA differentiates no loop over shapes that it does not know. Steps that draw
+    random numbers do without XLA, unless the network asks for it: it makes other numbers of the
+    same seeds.
     """
 
     def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
         self._model = model
-        specs = keras.tree.map_structure(
-            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example
-        )
-        step = tf.function(getattr(model, f"{kind}_step"), autograph=False)
-        self._step = step.get_concrete_function(specs)
+        self._function = getattr(model, f"{kind}_step")
+        self._step = self._traced(example, None)
         self._last = _last_logs(model, self._step.structured_outputs)
+        operations = _operations(self._step.graph)
+        self._has_loops = any("While" in name for name in operations)
         self._one = tf.function(self._run_one, autograph=False)
-        uses_xla = model.jit_compile or not _draws_random_numbers(self._step.graph)
-        self._many = tf.function(self._run_many, autograph=False, jit_compile=uses_xla)
+        draws = any(re.search(_RANDOM, name) for name in operations)
+        # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
+        is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
+        self._many = self._looping(uses_xla=model.jit_compile or (is_fixable and not draws))
         self._is_sure = False  # that XLA takes it
 
     def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
@@ -71,23 +81,44 @@ class Pass:
             if self._is_sure:
                 raise
             # XLA has not every operation. It says so before it runs any.
-            self._many = tf.function(self._run_many, autograph=False)
+            self._many = self._looping(uses_xla=False)
             steps, logs = self._many(*arguments)
         self._is_sure = True
         return int(steps), dict(logs)
+
+    def _traced(self, example: Any, rows: int | None) -> Any:
+        """Return the step for batches of so many rows, or of any."""
+        specs = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((rows, *array.shape[1:]), array.dtype), example
+        )
+        # A new function each time: one that knows a trace for any number would take that.
+        return tf.function(self._function, autograph=False).get_concrete_function(specs)
+
+    def _looping(self, uses_xla: bool) -> Any:
+        return tf.function(
+            partial(self._run_many, fixed=uses_xla and self._has_loops),
+            autograph=False,
+            jit_compile=uses_xla,
+        )
 
     def _run_one(self, batch: Any, is_first: Any) -> Any:
         self._begin(is_first)
         return self._logs(self._step(batch))
 
-    def _run_many(self, stack: Any, count: Any, is_first: Any, watches: Any) -> Any:
+    def _run_many(
+        self, stack: Any, count: Any, is_first: Any, watches: Any, *, fixed: bool
+    ) -> Any:
         self._begin(is_first)
+        step_ = self._step
+        if fixed:
+            batch = keras.tree.map_structure(lambda array: array[0], stack)
+            step_ = self._traced(batch, keras.tree.flatten(batch)[0].shape[0])
 
         def goes_on(step: Any, loss: Any, last: Any) -> Any:
             return (step < count) & (tf.math.is_finite(loss) | ~watches)
 
         def run(step: Any, loss: Any, last: Any) -> Any:
-            logs = self._step(keras.tree.map_structure(lambda array: array[step], stack))
+            logs = step_(keras.tree.map_structure(lambda array: array[step], stack))
             loss = tf.reduce_sum(tf.cast(logs.get("loss", 0.0), tf.float32))
             return step + 1, loss, {name: logs[name] for name in last}
 
@@ -107,6 +138,36 @@ class Pass:
         return logs if self._last else self._model.get_metrics_result()
 
 
+def predictor(reference: Any, row: Any, block: int) -> Callable[[Any], Any]:
+    """Return a function that predicts stacked blocks, for a weak reference to a network.
+
+    One block goes through the same loop as many, so that it comes out in the same bits.
+    """
+
+    def spec(array: Any, *rows: int | None) -> Any:
+        return tf.TensorSpec((*rows, *array.shape[1:]), array.dtype)
+
+    def step(inputs: Any) -> Any:
+        return reference().predict_step((inputs,))
+
+    one = tf.function(step, autograph=False).get_concrete_function(
+        keras.tree.map_structure(lambda array: spec(array, block), row)
+    )
+    signature = keras.tree.map_structure(
+        lambda output: tf.TensorSpec(output.shape, output.dtype), one.structured_outputs
+    )
+
+    def loop(blocks: Any) -> Any:
+        return tf.map_fn(one, blocks, fn_output_signature=signature)
+
+    many = tf.function(loop, autograph=False).get_concrete_function(
+        keras.tree.map_structure(lambda array: spec(array, None, block), row)
+    )
+    return lambda blocks: keras.tree.map_structure(
+        lambda output: output.numpy(), many(_tensors(blocks))
+    )
+
+
 def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
     """Give the second variables the values of the first."""
     # Raw operations take a third of the time of ``assign``, and there are dozens of variables.
@@ -123,11 +184,10 @@ def _last_logs(model: Any, logs: Any) -> dict[str, Any]:
     return {} if logs.keys() == model.get_metrics_result().keys() else logs
 
 
-def _draws_random_numbers(graph: tf.Graph) -> bool:
+def _operations(graph: tf.Graph) -> set[str]:
     definition = graph.as_graph_def()
     functions = (function.node_def for function in definition.library.function)
-    operations = {node.op for nodes in (definition.node, *functions) for node in nodes}
-    return any(re.search("Random(?!Get)|TruncatedNormal|Multinomial", name) for name in operations)
+    return {node.op for nodes in (definition.node, *functions) for node in nodes}
 
 
 def _tensors(data: Any) -> Any:

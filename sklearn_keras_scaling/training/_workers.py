@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._optional import keras
+from ._backends import compiled_backend
 from ._data import Batches
 from ._keys import Unique, compile_arguments, constants, copied, key_of
 from ._random import seeded
@@ -40,7 +41,7 @@ class Worker:
         """Return the pass of a kind, "train" or "test"."""
         if kind not in self._passes:
             try:
-                self._passes[kind] = _backend().Pass(self.model, kind, example)
+                self._passes[kind] = compiled_backend().Pass(self.model, kind, example)
             except Exception as error:
                 lines = str(error).strip().splitlines() or [""]
                 raise CannotCompile(
@@ -64,7 +65,7 @@ class Worker:
 
     def _copy(self, source: Any, target: Any) -> None:
         if source is not target:
-            _backend().copy_variables(_state(source), _state(target))
+            compiled_backend().copy_variables(_state(source), _state(target))
 
 
 @contextmanager
@@ -129,11 +130,3 @@ def _copy_of(network: Any) -> Any:
 def _state(model: Any) -> list[Any]:
     weights = [*model.trainable_variables, *model.non_trainable_variables]
     return [*weights, *model.optimizer.variables]
-
-
-def _backend() -> Any:
-    if keras.backend.backend() == "jax":
-        from . import _jax as backend
-    else:
-        from . import _tensorflow as backend
-    return backend
