@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import FunctionTransformer, Normalizer, PolynomialFeatures
 from sklearn.utils.validation import check_is_fitted
 
@@ -133,6 +134,10 @@ BAD_PARAMETERS = {
                      r"in \[0, 1\), got 1\.0"),
     "negative split": ({"validation_split": -0.1}, ValueError, r"\[0, 1\), got -0.1\. It is the"),
     "split type": ({"validation_split": "0.2"}, ValueError, r"in \[0, 1\), got '0.2'"),
+    "engine": ({"engine": "fast"}, ValueError, r"engine must be .*'fast'"),
+    "early stopping": ({"early_stopping": "yes"}, TypeError,
+                       r"early_stopping must be an instance of .*bool"),
+    "updates": ({"update_scalers": "yes"}, TypeError, r"update_scalers must be an instance of"),
     "epochs": ({"epochs": 0}, ValueError, r"epochs == 0, must be >= 1"),
     "batch size": ({"batch_size": 3.5}, TypeError, r"batch_size must be an instance of int"),
     "layer sizes": ({"hidden_layer_sizes": (0,)}, ValueError, r"each of hidden_layer_sizes == 0"),
@@ -198,6 +203,17 @@ def test_one_row_cannot_be_split():
     regressor = ScaledKerasRegressor(**ONE_EPOCH, validation_split=0.2)
     with pytest.raises(ValueError, match=r"validation_split=0\.2 needs at least 2 rows, X has 1"):
         regressor.fit(X[:1], Y[:1])
+
+
+def test_groups():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH)
+    with pytest.raises(
+        ValueError, match=r"groups needs a splitter, but validation_split=0\.0\. Use"
+    ):
+        regressor.fit(X, Y, groups=LABELS)
+    regressor.set_params(validation_split=GroupShuffleSplit(n_splits=1))
+    with pytest.raises(ValueError, match=r"groups must have shape \(12,\), one a row, got \(5,\)"):
+        regressor.fit(X, Y, groups=LABELS[:5])
 
 
 def test_validation_data():

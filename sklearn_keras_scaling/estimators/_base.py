@@ -28,7 +28,14 @@ from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
 from ._scaling import as_map, chosen, learn, make_scaler, routed_of, scale, supports_sparse
 from ._streams import StreamBatches, is_stream, read_stream
-from ._validating import EARLY_STOPPING_SHARE, check_split, hold_out, is_splitter, refuse_sliced
+from ._validating import (
+    EARLY_STOPPING_SHARE,
+    check_groups,
+    check_split,
+    hold_out,
+    is_splitter,
+    refuse_sliced,
+)
 
 _SEEDS = np.iinfo(np.int32).max
 _TRIAL_ROWS = 32
@@ -106,9 +113,10 @@ dict or list of them, or dataset
                 refuse_sliced(X, X_val)
                 rows, present = self._read_rows(X, y, sample_weight, reset=not goes_on)
                 self._know_y(rows, goes_on)
+                groups = check_groups(groups, len(present), self.validation_split)
                 validation = self._check_validation(given, validation_data)
                 if validation is None:
-                    groups = None if groups is None else np.asarray(groups)[present]
+                    groups = None if groups is None else groups[present]
                     rows, validation = self._split(rows, groups, split_seed)
                 if not goes_on:
                     self._fit_scalers(rows)

@@ -31,6 +31,27 @@ def check_split(validation_split: Any) -> None:
         )
 
 
+def check_groups(groups: Any, n_samples: int, validation_split: Any) -> np.ndarray | None:
+    """Return groups as an array, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is not one a row, or no splitter to use them.
+    """
+    if groups is None:
+        return None
+    if not is_splitter(validation_split):
+        raise ValueError(
+            f"groups needs a splitter, but validation_split={validation_split!r}. Use "
+            "validation_split=GroupShuffleSplit(n_splits=1), for example."
+        )
+    array = np.asarray(groups)
+    if array.shape != (n_samples,):
+        raise ValueError(f"groups must have shape ({n_samples},), one a row, got {array.shape}.")
+    return array
+
+
 def hold_out(
     rows: Rows, validation_split: Any, labels: Any, groups: Any, seed: int
 ) -> tuple[Rows, Rows | None]:
