@@ -252,17 +252,6 @@ REFUSED = {
         ),
         "LSTM 'lstm': a recurrent layer is not linear",
     ),
-    "mask": (
-        lambda: keras.Sequential(
-            [
-                keras.Input((5, 3)),
-                layers.Masking(name="masking"),
-                layers.Rescaling(2.0, 1.0, name="scaling"),
-                layers.LSTM(2),
-            ]
-        ),
-        "Masking 'masking' before it masks steps",
-    ),
     "mask of scaled numbers": (
         lambda: simple(layers.Masking(name="masking"), layers.LSTM(2), shape=(5, 3)),
         "Masking 'masking' is no layer that scaling moves into",
