@@ -23,7 +23,7 @@ def tried(model: Any, graph: Graph, X: Any) -> tuple[Any, list[np.ndarray]]:
         return inputs, _predict(model, inputs)
     is_fixed = all(None not in each.shape[1:] for each in graph.flat.inputs)
     lengths = _LENGTHS[:1] if is_fixed else _LENGTHS
-    reason = ""
+    reason, cause = "", None
     for length in lengths:
         try:
             if not is_fixed:
@@ -31,16 +31,16 @@ def tried(model: Any, graph: Graph, X: Any) -> tuple[Any, list[np.ndarray]]:
             inputs = keras.tree.pack_sequence_as(graph.flat.input, _drawn(graph, length))
             outputs = _predict(model, inputs)
         except Exception as error:  # each backend has its own
-            reason = str(error).strip().split("\n")[0]
+            reason, cause = str(error).strip().split("\n")[0], error
             continue
         if all(np.isfinite(each).any() for each in outputs):
             return inputs, outputs
-        reason = "an output has no finite number."
+        reason, cause = "an output has no finite number.", None
     tried_lengths = "" if is_fixed else f" of lengths {lengths[0]} to {lengths[-1]}"
     raise ValueError(
         f"fold measures what it did on drawn inputs, and the model {model.name!r} does not "
         f"predict on them{tried_lengths}: {reason} Pass some raw inputs as X."
-    )
+    ) from cause
 
 
 def error_of(model: Any, inputs: Any, expected: list[np.ndarray], units: list[np.ndarray]) -> float:
