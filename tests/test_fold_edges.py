@@ -266,7 +266,7 @@ def test_a_gamma_of_zero_of_inputs_is_a_weight_of_zero():
     folded, report = fold(model)
     assert kinds(folded) == ["Dense"]
     check_errors(report)
-    np.testing.assert_array_equal(folded.layers[1].kernel[1], 0.0)
+    np.testing.assert_array_equal(folded.layers[1].get_weights()[0][1], 0.0)
     bn = layers.BatchNormalization()
     padded = layers.Conv1D(2, 3, padding="same")
     model = gamma_with_a_zero(keras.Sequential([keras.Input((5, 3)), bn, padded]), bn)
