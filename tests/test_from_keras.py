@@ -501,12 +501,42 @@ def test_operations_that_scale_nothing_are_refused_by_name():
         from_keras(keras.Model(one, one * np.array([1.0, 2.0, 3.0])))
 
 
+def test_arithmetic_of_integers_is_refused():
+    pixels = keras.Input((3,), dtype="uint8")
+    wrapping = keras.Model(pixels, keras.ops.subtract(pixels, 128))
+    with pytest.raises(ValueError, match=r"The Subtract .* computes in uint8, where .* Cast to"):
+        from_keras(wrapping)
+    widened = keras.Model(pixels, keras.ops.subtract(keras.ops.cast(pixels, "float32"), 128))
+    x = np.array([[100, 200, 5]], "uint8")
+    np.testing.assert_array_equal(from_keras(widened).transform(x), call(widened, x))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int64"])
+def test_a_cast_that_loses_digits_is_refused(dtype):
+    x = keras.Input((3,))
+    narrowed = keras.ops.cast(keras.ops.cast(x, dtype), "float32")
+    with pytest.raises(ValueError, match=r"The Cast .* Supported: .* casts to float32 or float64"):
+        from_keras(keras.Model(x, (narrowed - 1000.0) / 2.0))
+
+
+def test_a_clip_of_negative_multiples_is_no_maxabs_scaler():
+    x = keras.Input((3,))
+    model = keras.Model(x, keras.ops.clip(x * -2.0, -1.0, 1.0))
+    scaler = from_keras(model)
+    assert [type(step).__name__ for _, step in scaler.steps] == ["StandardScaler", "MinMaxScaler"]
+    data = np.array([[0.125, -3.0, 3.0]])
+    np.testing.assert_array_equal(scaler.transform(data), call(model, data))
+
+
 def test_a_factor_of_zero_is_refused():
     layer = built(keras.layers.BatchNormalization(name="stage"))
     layer.gamma.assign([1.0, 0.0, 1.0])
-    with pytest.raises(ValueError, match="BatchNormalization 'stage' has a gamma of 0"):
+    with pytest.raises(ValueError, match="BatchNormalization 'stage' multiplies by 0"):
         from_keras(layer)
-    with pytest.raises(ValueError, match="Rescaling 'stage' has a scale of 0"):
+    x = keras.Input((3,))
+    with pytest.raises(ValueError, match=r"Multiply .* multiplies by 0"):
+        from_keras(keras.Model(x, x * np.array([1.0, 0.0, 1.0])))
+    with pytest.raises(ValueError, match="Rescaling 'stage' multiplies by 0"):
         from_keras(keras.layers.Rescaling(0.0, name="stage"))
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from sklearn.base import BaseEstimator
 
 from .._optional import keras
-from ._fold_graph import Graph, Place, flatten, replay
+from ._fold_error import error_of, tried, units_of
+from ._fold_graph import Graph, Place, flatten, input_like, replay
 from ._folding import FoldedLayer
 from ._graph import copy_network
-from ._measuring import largest_difference
 from ._reading import is_graph
-
-_MEASURED_ROWS = 256
-_MEASURED_VALUES = 2**21  # of one input: large images are drawn in fewer rows
-_MEASURED_LENGTH = 32  # of axes without a fixed one
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,8 @@ class FoldedPlace:
     scaling : tuple of str
         Names of the scaling layers and operations.
     layers : tuple of str
-        Names of the layers that took it into their weights; empty where it was kept.
+        Names, in the model given, of the layers that took it into their weights; empty where it
+        was kept.
     predicted_error : float
         Error that rounding raw numbers is expected to cost, in standardised units.
     note : str
@@ -52,13 +49,16 @@ class FoldReport:
     Attributes
     ----------
     folded, kept : tuple of FoldedPlace
-        Scaling that is in the weights now, and scaling that is as it was.
+        Scaling that is in the weights now, and scaling that is as it was; also layers that
+        scale in a way that was not read.
     predicted_error : float
         Sum over the folded places, in standardised units.
     measured_error : float
         Largest difference between the folded model and the one given, in standardised
-        units: the scale of the outputs' inverse scaling, or the standard deviation of the
-        outputs, or 1, whichever is largest.
+        units: the standard deviation of the outputs, or the scale of their inverse scaling
+        where that is larger. Probabilities, and outputs that do not vary, are measured as they
+        are, and the unit of outputs in float32 is 1/32 of their size or more, since they hold
+        no more digits.
     """
 
     folded: tuple[FoldedPlace, ...]
@@ -99,14 +99,17 @@ def fold(
         operation, which is exact.
     X : array-like or structure of them, default=None
         Raw inputs to measure the error on, a few hundred rows. By default they are drawn from
-        the scaling: normal, a quarter of the rows three times as wide.
+        the scaling: normal, a quarter of the rows three times as wide, another quarter with
+        masked steps where the model masks.
 
     Returns
     -------
     folded : keras.Model
         Uncompiled, functional, flat (models in it are resolved into their layers), with
         outputs in the dtype of the layer that computes them. Inputs in float64 become
-        float32 where all that reads them is folded.
+        float32 where all that reads them is folded. A layer that replaces the last one, gone
+        into its weights, has its name, so that outputs keep theirs. States of recurrent
+        layers are zero.
     report : FoldReport
         What was folded, the errors, and what was not and why.
 
@@ -115,7 +118,8 @@ def fold(
     TypeError
         If the model has no graph, or Keras cannot copy it.
     ValueError
-        If ``tolerance`` or ``padding`` is none.
+        If ``tolerance`` or ``padding`` is none, ``X`` does not fit the model, or there is no
+        ``X`` and drawn inputs give no outputs to compare (strings, for example).
 
     Notes
     -----
@@ -144,22 +148,22 @@ def fold(
     """
     _check(model, tolerance, padding)
     graph = Graph(flatten(copy_network(model)))
-    inputs = _drawn(graph) if X is None else _arrays(X, graph)
-    expected = _predict(model, graph, inputs)
-    units = _units(graph, expected)
+    inputs, expected = tried(model, graph, X)
+    units = units_of(graph, expected)
     folded = [place for place in graph.places if graph.plan(place, tolerance, padding)]
     while True:
         new = copy_network(_rebuild(graph, folded, padding))
-        pairs = zip(_predict(new, graph, inputs), expected, units, strict=True)
-        error = max(largest_difference(*pair) for pair in pairs)
+        error = error_of(new, inputs, expected, units)
         if error <= tolerance or not folded:
             break
         worst = max(folded, key=lambda place: place.predicted_error)
         folded.remove(worst)
         worst.note = f"the measured error was {error:.0e}, above the tolerance of {tolerance:.0e}"
+    kept = [_told(place, folded) for place in graph.places if place not in folded]
+    kept += [FoldedPlace((node.operation.name,), note=reason) for node, reason in graph.unread]
     report = FoldReport(
         folded=tuple(_told(place, folded) for place in graph.places if place in folded),
-        kept=tuple(_told(place, folded) for place in graph.places if place not in folded),
+        kept=tuple(kept),
         predicted_error=sum(place.predicted_error for place in folded),
         measured_error=error,
     )
@@ -170,13 +174,23 @@ def _check(model: Any, tolerance: float, padding: str) -> None:
     if not is_graph(model):
         raise TypeError(
             f"fold takes a functional or Sequential keras.Model that is built, got a "
-            f"{type(model).__name__}, which has no graph to read. Build it by calling it on data; "
-            "of a subclassed model, pass the functional part."
+            f"{type(model).__name__}, which has no graph to read. {_instead(model)}"
         )
     if padding not in ("refuse", "mean"):
         raise ValueError(f'padding must be "refuse" or "mean", got {padding!r}.')
     if not tolerance > 0:
         raise ValueError(f"tolerance must be a number above 0, got {tolerance!r}.")
+
+
+def _instead(thing: Any) -> str:
+    """Return what to give instead of what is no model with a graph."""
+    if isinstance(thing, BaseEstimator):
+        return "Fit it, and pass to_keras(estimator)."
+    if isinstance(thing, keras.Model):
+        return "Build it by calling it on data; of a subclassed model, pass the functional part."
+    if isinstance(thing, keras.Layer):
+        return "Pass keras.Sequential([keras.Input(shape), layer])."
+    return "Of a file, pass keras.saving.load_model(path)."
 
 
 def _told(place: Place, folded: list[Place]) -> FoldedPlace:
@@ -201,6 +215,8 @@ def _rebuild(graph: Graph, folded: list[Place], padding: str) -> Any:
     layers: dict[int, FoldedLayer] = {}
     for move in (move for place in folded for move in place.moves):
         move.into(layers.setdefault(id(move.layer), FoldedLayer(move.layer)), padding)
+    for output in graph.flat.outputs:
+        _rename(output, gone, layers)
 
     def call(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if id(node) in gone:
@@ -208,10 +224,7 @@ def _rebuild(graph: Graph, folded: list[Place], padding: str) -> Any:
             return next(each for each in found if isinstance(each, keras.KerasTensor))
         return layers.get(id(node.operation), node.operation)(*args, **kwargs)
 
-    inputs = [
-        keras.Input(batch_shape=each.shape, dtype=_dtype(each, graph, folded), name=each.name)
-        for each in graph.flat.inputs
-    ]
+    inputs = [input_like(each, _dtype(each, graph, folded)) for each in graph.flat.inputs]
     # Keras before 3.12 takes no model without an operation.
     outputs = keras.tree.map_structure(
         lambda each: keras.layers.Identity()(each) if any(each is i for i in inputs) else each,
@@ -219,6 +232,16 @@ def _rebuild(graph: Graph, folded: list[Place], padding: str) -> Any:
     )
     inputs = keras.tree.pack_sequence_as(graph.flat.input, inputs)
     return keras.Model(inputs, outputs, name=graph.flat.name)
+
+
+def _rename(output: Any, gone: set[int], layers: dict[int, FoldedLayer]) -> None:
+    """Give the layer that makes an output the name of one that did, and that outputs go by."""
+    operation, index, _ = output._keras_history
+    name = operation.name if isinstance(operation, keras.Layer) else ""
+    while id(node := operation._inbound_nodes[index]) in gone:
+        operation, index, _ = node.input_tensors[0]._keras_history
+    if name and id(operation) in layers:
+        layers[id(operation)].name = name
 
 
 def _dtype(tensor: Any, graph: Graph, folded: list[Place]) -> str:
@@ -231,64 +254,3 @@ def _dtype(tensor: Any, graph: Graph, folded: list[Place]) -> str:
         use in moved and use.node.operation.compute_dtype != "float64" for use in readers
     )
     return "float32" if is_narrow else "float64"
-
-
-# The error
-
-
-def _drawn(graph: Graph) -> list[np.ndarray]:
-    """Return raw inputs as the scaling says they are, a quarter of them far from the mean."""
-    rng = np.random.default_rng(0)
-    shapes = [
-        tuple(length or _MEASURED_LENGTH for length in each.shape[1:]) for each in graph.flat.inputs
-    ]
-    n_rows = graph.flat.inputs[0].shape[0] or int(
-        np.clip(_MEASURED_VALUES // max(map(np.prod, shapes)), 8, _MEASURED_ROWS)
-    )
-    arrays = []
-    for tensor, shape in zip(graph.flat.inputs, shapes, strict=True):
-        z = rng.normal(size=(n_rows, *shape))
-        z[: n_rows // 4] *= 3.0
-        arrays.append(_raw(z, tensor, graph))
-    return arrays
-
-
-def _raw(z: np.ndarray, tensor: Any, graph: Graph) -> np.ndarray:
-    found = [
-        use.scaled.of_bases(use.tensor.shape[1:])[i]
-        for use in graph.uses
-        if use.scaled.scalings
-        for i, base in enumerate(use.scaled.bases)
-        if base is tensor
-    ]
-    loc, scale = found[0] if found else (0.0, 1.0)
-    x = loc + scale * z
-    if "float" in tensor.dtype:
-        return x
-    if not found or tensor.dtype == "bool":  # 0 is a category, or an index
-        return np.zeros(x.shape, tensor.dtype)
-    limits = np.iinfo(tensor.dtype)
-    return np.clip(np.rint(x), limits.min, limits.max).astype(tensor.dtype)
-
-
-def _arrays(X: Any, graph: Graph) -> list[np.ndarray]:
-    if isinstance(graph.flat.input, keras.KerasTensor):
-        return [np.asarray(X)]
-    keras.tree.assert_same_structure(X, graph.flat.input)
-    return [np.asarray(each) for each in keras.tree.flatten(X)]
-
-
-def _predict(model: Any, graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    outputs = model(keras.tree.pack_sequence_as(graph.flat.input, inputs), training=False)
-    return [
-        keras.ops.convert_to_numpy(each).astype(np.float64) for each in keras.tree.flatten(outputs)
-    ]
-
-
-def _units(graph: Graph, expected: list[np.ndarray]) -> list[np.ndarray]:
-    """Return what counts as 1 in each of the outputs."""
-    scales = [use.scaled.scale for use in graph.uses if use.node is None]
-    return [
-        np.fmax(np.abs(1.0 / scale), np.std(each, axis=0))
-        for scale, each in zip(scales, expected, strict=True)
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,14 @@ import numpy as np
 from .._optional import keras
 from ..maps import IDENTITY
 from ._folding import FoldedLayer, NotFoldedError, Shape, is_linear
-from ._reading import is_graph, map_of_operation
+from ._reading import is_graph, map_of_operation, trains
+
+#: Layers that are scaling, whatever else they do.
+_SCALING = (
+    keras.layers.BatchNormalization,
+    keras.layers.Normalization,
+    keras.layers.Rescaling,
+)
 
 #: Layers and operations that only move numbers.
 _MOVES = {
@@ -95,8 +103,8 @@ class Move:
     side : {"input", "output"}
     loc, scale : ndarray
         Broadcasting against a sample.
-    shape : tuple of int or None
-        Of the sample.
+    tensor : KerasTensor
+        What is scaled, on the layer's side of it.
     spread : ndarray
         Standardised unit on the layer's side of the scaling.
     """
@@ -105,14 +113,15 @@ class Move:
     side: str
     loc: np.ndarray
     scale: np.ndarray
-    shape: Shape
+    tensor: Any
     spread: np.ndarray
 
     def into(self, folded: FoldedLayer, padding: str) -> float:
         """Do it, and return how many roundings the output may be off by."""
+        shape = self.tensor.shape[1:]
         if self.side == "input":
-            return folded.take_input(self.loc, self.scale, self.shape, padding)
-        folded.take_output(self.loc, self.scale, self.shape)
+            return folded.take_input(self.loc, self.scale, shape, padding)
+        folded.take_output(self.loc, self.scale, shape)
         return 2.0 * (float(np.abs(self.loc / self.spread).max()) + 1.0)  # of W, and of it all
 
 
@@ -139,17 +148,24 @@ class Graph:
     uses : list of Use
         All that its tensors are read for, except to scale or to move numbers.
     places : list of Place
-        All its scaling.
+        Its scaling.
+    unread : list of (Node, str)
+        Scaling that is not read as such, and why.
     """
 
     def __init__(self, flat: Any) -> None:
         self.flat = flat
         self.uses: list[Use] = []
+        self.unread: list[tuple[Any, str]] = []
         self._scaled: dict[int, Scaled] = {}
         nodes = nodes_of(flat)
         self._n_calls = Counter(id(node.operation) for node in nodes)
         for node in nodes:
-            carried = self._carried(node)
+            try:
+                carried = self._carried(node)
+            except NotFoldedError as refused:
+                carried = None
+                self.unread.append((node, str(refused)))
             if carried is None:
                 self.uses += [Use(node, each, self._of(each)) for each in node.input_tensors]
             else:
@@ -163,6 +179,9 @@ class Graph:
     def plan(self, place: Place, tolerance: float, padding: str) -> bool:
         """Find layers for a place's scaling, or note why there are none."""
         reasons = []
+        place.note = _broken_mask(place)
+        if place.note:
+            return False
         for moves_of in (self._backward, self._forward):
             try:
                 moves = moves_of(place)
@@ -188,12 +207,14 @@ class Graph:
 
     def _carried(self, node: Any) -> Scaled | None:
         """Return what a node returns where it only scales or moves; None of other nodes."""
-        if len(node.outputs) != 1 or node.arguments.kwargs.get("training"):
+        _check_scaling(node)
+        if len(node.outputs) != 1 or trains(node):
             return None
         kind = _kind(node.operation)
         if kind == "Concatenate":
             return self._concatenated(node)
-        if len(node.input_tensors) != 1:
+        mask = node.arguments.kwargs.get("mask")
+        if len([each for each in node.input_tensors if each is not mask]) != 1:
             return None
         before = self._of(node.input_tensors[0])
         if kind not in _MOVES:
@@ -266,7 +287,7 @@ class Graph:
         # What leaves the model comes from a network in scaled space, with unit spread.
         is_output = any(use.node is None for use in readers)
         spread = np.ones(()) if is_output else scale
-        return [Move(layer, "output", loc, scale, base.shape[1:], spread)]
+        return [Move(layer, "output", loc, scale, base, spread)]
 
     def _forward(self, place: Place) -> list[Move]:
         moves = []
@@ -279,10 +300,11 @@ class Graph:
             is_input = sum(each is use.tensor for each in use.node.input_tensors) == 1
             if not is_input or use.node.arguments.args[:1] != (use.tensor,):
                 raise NotFoldedError(f"{_named(layer)} reads it as something else than its input")
-            for base in use.scaled.bases:
-                _check_masks(base)
-            loc, scale, shape = use.scaled.loc, use.scaled.scale, use.tensor.shape[1:]
-            moves.append(Move(layer, "input", loc, scale, shape, scale))
+            is_float = all("float" in base.dtype for base in use.scaled.bases)
+            if _has_mask(use.tensor) and not is_float:
+                raise NotFoldedError(f"{_named(layer)} would read a cast, which ends the mask")
+            loc, scale = use.scaled.loc, use.scaled.scale
+            moves.append(Move(layer, "input", loc, scale, use.tensor, scale))
         return moves
 
     def _check_layer(self, layer: Any) -> None:
@@ -319,16 +341,14 @@ def replay(
 
 def flatten(model: Any) -> Any:
     """Return a functional model of the same layers, those of models within it among them."""
-    inputs = keras.tree.map_structure(
-        lambda each: keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name),
-        functional_of(model).input,
-    )
+    inputs = keras.tree.map_structure(input_like, functional_of(model).input)
     tensors = keras.tree.flatten(inputs)
     renamed: dict[int, str] = {}
     taken = {each.name for each in tensors}
 
     def call(node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         operation = node.operation
+        args, kwargs = _positional(operation, args, kwargs)
         if _is_transparent(operation, args, kwargs):
             pairs = zip(keras.tree.flatten(args), operation.inputs, strict=True)
             return replay(operation, [_as_dtype(each, old.dtype) for each, old in pairs], call)
@@ -337,6 +357,23 @@ def flatten(model: Any) -> Any:
         return operation(*args, **kwargs)
 
     return keras.Model(inputs, replay(model, tensors, call), name=model.name)
+
+
+def input_like(tensor: Any, dtype: str | None = None) -> Any:
+    """Return a new input of a model like this one, of another dtype where one is given."""
+    layer = tensor._keras_history.operation
+    config = {**layer.get_config(), "optional": layer.optional}  # not in it before Keras 3.12
+    return keras.layers.InputLayer(**{**config, "dtype": dtype or tensor.dtype}).output
+
+
+def _positional(
+    operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call with the first by its position, if it was by its name."""
+    first = next(iter(inspect.signature(operation.call).parameters))
+    if args or first not in kwargs:
+        return args, kwargs
+    return (kwargs[first],), {name: each for name, each in kwargs.items() if name != first}
 
 
 def _is_transparent(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -386,10 +423,12 @@ def _scaled_by(node: Any, before: Scaled, kind: str) -> Scaled | None:
     shape = node.input_tensors[0].shape[1:]
     try:
         map_ = map_of_operation(node)
-    except ValueError:  # it scales by 0, for example
+    except ValueError as error:
+        raise NotFoldedError(str(error)) from error
+    if map_ is None or not map_.is_affine:
         return None
-    if map_ is None or not map_.is_affine or node.outputs[0].shape[1:] != shape:
-        return None
+    if node.outputs[0].shape[1:] != shape:
+        raise NotFoldedError(f"{_named(node.operation)} changes the shape of what it scales")
     if kind == "Cast":
         return replace(before, casts=(*before.casts, node))
     if map_ is IDENTITY:
@@ -397,7 +436,7 @@ def _scaled_by(node: Any, before: Scaled, kind: str) -> Scaled | None:
     loc, scale = map(np.asarray, map_.locate(before.loc, before.scale))
     loc, scale = _of_sample(loc, shape), _of_sample(scale, shape)
     if max(loc.ndim, scale.ndim) > len(shape):
-        return None  # it scales samples apart
+        raise NotFoldedError(f"{_named(node.operation)} scales samples apart")
     return replace(before, loc=loc, scale=scale, scalings=(*before.scalings, node))
 
 
@@ -414,7 +453,10 @@ def _moved(node: Any, before: Scaled) -> Scaled | None:
     positions = np.arange(loc.size, dtype=np.int32).reshape(1, *shape)
     filled = {id(node.input_tensors[0]): keras.ops.convert_to_tensor(positions)}
     args, kwargs = node.arguments.fill_in(filled)
-    moved = keras.ops.convert_to_numpy(node.operation(*args, **kwargs))
+    try:
+        moved = keras.ops.convert_to_numpy(node.operation(*args, **kwargs))
+    except Exception:  # the backends have theirs: it takes no batch of 1, for example
+        return None
     if moved.shape != (1, *after):
         return None
     flat = moved[0]
@@ -433,20 +475,38 @@ def _predicted_error(move: Move, padding: str) -> float:
 
 def _note(moves: list[Move]) -> str:
     found = {
-        f"{name} of {_named(move.layer)} would see other weights in training"
+        f"{name} of {_named(move.layer)} would see other "
+        f"{'outputs' if name == 'activity_regularizer' else 'weights'} in training"
         for move in moves
-        for name in FoldedLayer(move.layer).regularizers
+        for name in FoldedLayer(move.layer).regularizers(move.side)
     }
     return "; ".join(sorted(found))
 
 
-def _check_masks(base: Any) -> None:
-    """Refuse to scale after a mask: it passes through layers, and not through operations."""
-    waiting, seen = [base], set()
-    while waiting:
-        operation, index, _ = waiting.pop()._keras_history
-        if isinstance(operation, keras.layers.Masking) or getattr(operation, "mask_zero", False):
-            raise NotFoldedError(f"{_named(operation)} before it masks steps")
-        if id(operation) not in seen:
-            seen.add(id(operation))
-            waiting += operation._inbound_nodes[index].input_tensors
+def _check_scaling(node: Any) -> None:
+    """Refuse a scaling layer, or a layer with one in it, that may do what is not read."""
+    layer = node.operation
+    if not isinstance(layer, keras.Layer):
+        return
+    inner = [each for each in layer._flatten_layers(False) if isinstance(each, _SCALING)]
+    if inner:
+        raise NotFoldedError(f"{_named(layer)} calls {_named(inner[0])} in its own way")
+    if not isinstance(layer, _SCALING):
+        return
+    if type(layer) not in _SCALING:
+        raise NotFoldedError(f"{_named(layer)} is of a class of its own, which may do other things")
+    if trains(node):
+        raise NotFoldedError(f"{_named(layer)} is called with training=True: it scales by batches")
+
+
+def _has_mask(tensor: Any) -> bool:
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def _broken_mask(place: Place) -> str:
+    """Return why a place must stay for the masks, which pass layers and end at operations."""
+    casts = [node for use in place.uses for node in use.scaled.casts]
+    for node in [*place.scalings.values(), *casts]:
+        if _has_mask(node.input_tensors[0]) != _has_mask(node.outputs[0]):
+            return f"a mask ends at {_named(node.operation)}, and would go on without it"
+    return ""

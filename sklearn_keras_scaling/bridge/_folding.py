@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
+from ._reading import is_factor_zero
 
 Shape = tuple[int | None, ...]
 
@@ -255,6 +256,7 @@ class FoldedLayer:
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.steps = int(type(layer) is keras.layers.TimeDistributed)  # axes before the inner's
+        self.name = layer.name
         self.parts = [_LINEAR[type(inner)](inner) for inner in _inner(layer)]
         self.pads: list[tuple[int, int]] = []
         self.pad_value = np.zeros(())
@@ -263,18 +265,24 @@ class FoldedLayer:
 
     @property
     def roundoff(self) -> float:
-        """The largest relative error of rounding to the dtype that the layer computes in."""
-        return _ROUNDOFF[self.layer.compute_dtype]
+        """The largest relative error of rounding to a dtype that the layer computes in."""
+        layers = [self.layer, *(part.layer for part in self.parts)]
+        return max(_ROUNDOFF[layer.compute_dtype] for layer in layers)
 
-    @property
-    def regularizers(self) -> list[str]:
-        """Its regularizers, which see other weights after folding."""
-        config = self.parts[0].layer.get_config()
-        return [key for key in config if key.endswith("kernel_regularizer") and config[key]]
+    def regularizers(self, side: str) -> list[str]:
+        """Return its regularizers that see other numbers after folding on this side."""
+        unchanged = {"recurrent_regularizer"}
+        if side == "input":
+            unchanged.add("activity_regularizer")
+        configs = [part.layer.get_config() for part in self.parts]
+        found = {key for config in configs for key in config if config[key]}
+        return sorted(key for key in found - unchanged if key.endswith("_regularizer"))
 
     def take_input(self, loc: np.ndarray, scale: np.ndarray, shape: Shape, padding: str) -> float:
         """Move scaling of inputs into the weights; see :meth:`Linear.take_input`."""
         if loc.any() and getattr(self.parts[0].layer, "padding", "valid") != "valid":
+            if is_factor_zero(scale).any():
+                raise NotFoldedError("it pads what is multiplied by 0, as no raw number is")
             self._pad(loc, shape, padding)
         return max(part.take_input(*self._of_steps(loc, scale, shape)) for part in self.parts)
 
@@ -285,7 +293,7 @@ class FoldedLayer:
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the output of a new layer, with the folded weights."""
-        config = self.layer.get_config()
+        config = {**self.layer.get_config(), "name": self.name}
         wrapped = [config[key]["config"] for key in ("layer", "backward_layer") if key in config]
         for each in wrapped or [config]:
             each.update({key: value for part in self.parts for key, value in part.changes.items()})

@@ -20,8 +20,8 @@ Shape = tuple[int | None, ...]
 _SUPPORTED = (
     "Supported: Normalization, Rescaling, BatchNormalization, Discretization(output_mode='int'), "
     "layers that at inference do nothing (Identity, Dropout, noise), additions, subtractions, "
-    "multiplications and divisions by constants, clips and casts to float of keras.ops, and "
-    "models that chain these."
+    "multiplications and divisions by constants, clips, casts to float32 or float64 of keras.ops, "
+    "and models that chain these."
 )
 
 
@@ -36,8 +36,10 @@ def from_keras(layer_or_model: Any, *, inverse: bool = False) -> Any:
         A built ``Normalization``, ``Rescaling``, ``BatchNormalization`` (at inference) or
         ``Discretization`` (of ``output_mode="int"``), or a Sequential or functional model that
         chains them, constants added, subtracted, multiplied or divided by, and clips: what
-        :func:`to_keras` makes of a scaler, for example. Dropout, noise and casts are passed
-        over. A ``Rescaling`` that was not built is taken to scale tables.
+        :func:`to_keras` makes of a scaler, for example. Dropout, noise and casts to float32
+        or float64 are passed over. A ``Rescaling`` that was not built is taken to scale
+        tables: for images call its ``build((None, height, width, n_channels))`` first, each
+        length of which may be None.
     inverse : bool, default=False
         Whether to return the scaler that has the layer as its ``inverse_transform`` instead:
         for ``Normalization(invert=True)`` and what ``to_keras(..., inverse=True)`` returns.
@@ -54,8 +56,8 @@ def from_keras(layer_or_model: Any, *, inverse: bool = False) -> Any:
     TypeError
         If it is no Keras layer or model.
     ValueError
-        If it is not built or not adapted, holds another layer or operation, branches, or
-        multiplies by 0.
+        If it is not built or not adapted, holds another layer or operation, computes in
+        integers, branches, or multiplies by 0.
 
     Notes
     -----
@@ -112,6 +114,11 @@ def _step(operation: Any, map_: Any) -> Any:
     if map_ is None:
         raise ValueError(f"{name} computes nothing that a scaler does. {_SUPPORTED}")
     affine: Any = map_.map if isinstance(map_, Inverse) else map_
+    if isinstance(map_, Inverse) and not affine.scale.all():
+        raise ValueError(
+            f"{name} multiplies by 0: what it returns does not depend on its input, and no scaler "
+            "does that."
+        )
     has_learnt = not isinstance(affine, Standardization) or operation.input_mean is not None
     if not (has_learnt or affine.loc.any() or np.any(affine.variance != 1.0)):
         raise ValueError(
@@ -184,8 +191,7 @@ def _first_scaler(steps: list[Any], shape: Shape) -> tuple[Any, int]:
         return _clipping(first, shape), 1
     if not isinstance(first, Affine):
         return _bins(first, shape), 1
-    clip = following[0] if following and isinstance(following[0], Clip) else None
-    if clip is not None and (clip.low, clip.high) == (-1.0, 1.0) and not first.loc.any():
+    if _is_max_abs(first, following):
         return _max_abs(first, shape), 2
     return _min_max(first, following, shape) or (_standard(first, shape), 1)
 
@@ -197,6 +203,12 @@ def _standard(affine: Affine, shape: Shape) -> Any:
     # Without a mean, sparse tables can be scaled too.
     scaler = StandardScaler(with_mean=bool(affine.loc.any()), axis=_axis(layout))
     return _fitted(scaler, layout, mean_=loc, scale_=scale, var_=variance)
+
+
+def _is_max_abs(first: Affine, following: list[Any]) -> bool:
+    clip = following[0] if following else None
+    is_unit = isinstance(clip, Clip) and (clip.low, clip.high) == (-1.0, 1.0)
+    return is_unit and not first.loc.any() and not (first.scale < 0).any()
 
 
 def _max_abs(affine: Affine, shape: Shape) -> Any:

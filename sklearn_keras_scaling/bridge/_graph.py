@@ -303,10 +303,19 @@ def _restoring(network: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        cause: BaseException = error  # the first of them: Keras wraps what names the class
+        while (before := cause.__cause__ or cause.__context__) is not None:
+            cause = before
+        reason = str(cause).strip().split(" Full object config:")[0].split("\n")[0]
+        own = [
+            f"{type(layer).__name__} {layer.name!r}"
+            for layer in network._flatten_layers(include_self=False)
+            if not type(layer).__module__.startswith("keras.")
+        ]
         raise TypeError(
-            f"The network {network.name!r} cannot be copied or saved: {reason} Layers, models, "
-            "activations and optimizers of your own need get_config() and "
+            f"The network {network.name!r} cannot be copied or saved: {reason} Layers (here: "
+            f"{', '.join(own) or 'none'}), models, activations and optimizers of your own need "
+            "get_config() and "
             "@keras.saving.register_keras_serializable() on an importable class or function."
         ) from error
 

@@ -23,6 +23,9 @@ _IDENTITIES = (
     "SpatialDropout3D",
 )
 
+#: What stands for a factor of 0, which has no reciprocal: products with it round to 0.
+_VANISHING = 1e-100
+
 
 @dataclass(frozen=True, eq=False)
 class Standardization(Affine):
@@ -48,7 +51,7 @@ def affine_of_layer(layer: Any) -> Map | None:
     Raises
     ------
     ValueError
-        If such a layer is not built, scales by 0 or keeps statistics of single samples.
+        If such a layer is not built or keeps statistics of single samples.
     """
     return forward(map_of_layer(layer))
 
@@ -66,6 +69,11 @@ def map_of_operation(node: Any) -> Map | None:
     -------
     map : Map or None
         Affine or Clip; None where the operation is another.
+
+    Raises
+    ------
+    ValueError
+        If it is arithmetic of integers.
     """
     return forward(as_written(node))
 
@@ -78,15 +86,22 @@ def as_written(node: Any) -> Map | None:
     """
     operation = node.operation
     if isinstance(operation, keras.Layer):
-        return None if _trains(node) else map_of_layer(operation)
+        return None if trains(node) else map_of_layer(operation)
     name = type(operation).__name__ if _is_stock(operation) else ""
-    if name == "Cast":  # to integers it is no identity
-        return IDENTITY if "float" in str(operation.dtype) else None
+    if name == "Cast":  # to integers and to half a float it loses digits
+        return IDENTITY if str(operation.dtype) in ("float32", "float64") else None
     if name == "Clip":
         limits = [_numbers(each) for each in (operation.x_min, operation.x_max)]
         is_one = all(each.size == 1 for each in limits)
         return Clip(limits[0].item(), limits[1].item()) if is_one else None
-    return _arithmetic(name, [*node.arguments.args, *node.arguments.kwargs.values()])
+    map_ = _arithmetic(name, [*node.arguments.args, *node.arguments.kwargs.values()])
+    dtype = node.outputs[0].dtype
+    if map_ is not None and "float" not in dtype:
+        raise ValueError(
+            f"The {name} {operation.name!r} computes in {dtype}, where numbers wrap around, and "
+            'scalers compute in floats. Cast to "float32" before it.'
+        )
+    return map_
 
 
 def chain_of(model: Any) -> list[Any]:
@@ -119,7 +134,7 @@ def chain_of(model: Any) -> list[Any]:
                 f"{len(node.input_tensors)} input tensors and {len(node.outputs)} output tensors. "
                 "Pass a model that is one chain of layers, or the part of it that is."
             )
-        is_nested = is_graph(operation) and not _trains(node)
+        is_nested = is_graph(operation) and not trains(node)
         nodes = [*(chain_of(operation) if is_nested else [node]), *nodes]
         tensor = node.input_tensors[0]
     return nodes
@@ -151,7 +166,18 @@ def forward(map_: Map | None) -> Map | None:
     if not isinstance(map_, Inverse):
         return map_
     affine: Any = map_.map
-    return Affine(-affine.loc / affine.scale, 1.0 / affine.scale)
+    factor = np.where(affine.scale == 0.0, _VANISHING, affine.scale)
+    return Affine(-affine.loc / factor, 1.0 / factor)
+
+
+def trains(node: Any) -> bool:
+    """Return whether a layer is called so that it behaves as in training, always."""
+    return bool(node.arguments.kwargs.get("training"))
+
+
+def is_factor_zero(scale: Any) -> np.ndarray:
+    """Return where dividing by ``scale`` stands for a multiplication by 0; see :func:`forward`."""
+    return np.abs(scale) > np.finfo(np.float32).max
 
 
 def not_built(layer: Any) -> str:
@@ -183,7 +209,6 @@ def _rescaling(layer: Any) -> Map:
     scale, offset = _numbers(layer.scale), _numbers(layer.offset)
     if scale.ndim and keras.config.image_data_format() == "channels_first":
         scale = scale.reshape(scale.shape + (1,) * (3 - scale.ndim))  # as the layer does
-    _refuse_zero(layer, "scale", scale)
     return Inverse(Affine(offset, scale))
 
 
@@ -194,11 +219,12 @@ def _batch_normalization(layer: Any) -> Map:
     shape = (-1,) + (1,) * (ndim - 1 - layer.axis % ndim)
     mean = _numbers(layer.moving_mean).reshape(shape)
     spread = np.sqrt(_numbers(layer.moving_variance).reshape(shape) + layer.epsilon)
-    if layer.scale:
-        gamma = _numbers(layer.gamma).reshape(shape)
-        _refuse_zero(layer, "gamma", gamma)
-        spread = spread / gamma
+    gamma = _numbers(layer.gamma).reshape(shape) if layer.scale else np.ones(())
     beta = _numbers(layer.beta).reshape(shape) if layer.center else 0.0
+    if not gamma.all():
+        factor = gamma / spread
+        return Inverse(Affine(beta - mean * factor, factor))
+    spread = spread / gamma
     return Affine(mean - beta * spread, spread)
 
 
@@ -211,7 +237,7 @@ def _arithmetic(name: str, operands: list[Any]) -> Map | None:
         return Inverse(Affine(constant, 1.0))
     if name == "Subtract":
         return Affine(constant, 1.0 if is_tensor[0] else -1.0)
-    if name == "Multiply" and constant.all():
+    if name == "Multiply":
         return Inverse(Affine(0.0, constant))
     if name in ("Divide", "TrueDivide") and is_tensor[0] and constant.all():
         return Affine(0.0, constant)
@@ -221,11 +247,6 @@ def _arithmetic(name: str, operands: list[Any]) -> Map | None:
 def _is_stock(operation: Any) -> bool:
     # A class of somebody's own may compute something else under a familiar name.
     return type(operation).__module__.startswith("keras.")
-
-
-def _trains(node: Any) -> bool:
-    """Return whether a layer is called so that it behaves as in training, always."""
-    return bool(node.arguments.kwargs.get("training"))
 
 
 def _numbers(values: Any) -> np.ndarray:
@@ -248,11 +269,3 @@ def _only(model: Any, side: str) -> Any:
             "model that is one chain of layers, or the part of it that is."
         )
     return tensors[0]
-
-
-def _refuse_zero(layer: Any, name: str, values: np.ndarray) -> None:
-    if not values.all():
-        raise ValueError(
-            f"The {type(layer).__name__} {layer.name!r} has a {name} of 0: what it returns does "
-            "not depend on its input, and no scaler does that."
-        )
