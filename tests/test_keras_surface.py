@@ -320,7 +320,12 @@ def heads_in_a_list(input_shape, output_shape):
     return keras.Model(inputs, [head(inputs) for head in heads])
 
 
-@pytest.mark.parametrize("builder", [None, heads_in_a_list])
+SWAPPED = pytest.mark.xfail(
+    strict=True, reason="loss_weights by name are taken in the order of the names"
+)
+
+
+@pytest.mark.parametrize("builder", [None, pytest.param(heads_in_a_list, marks=SWAPPED)])
 @pytest.mark.parametrize("metrics", ["metrics", "compile__weighted_metrics"])
 def test_losses_weights_and_metrics_of_named_outputs(builder, metrics):
     targets = {"price": Y, "demand": Y[::-1] / 1e6}
@@ -575,7 +580,7 @@ def test_datasets_of_named_inputs_and_outputs():
 def test_validation_data_of_any_kind_is_in_raw_units(kind):
     rows, held_out = slice(0, 60), slice(60, N)
     arrays = (X[held_out], Y[held_out], WEIGHT[held_out])
-    still = regressor(optimizer__learning_rate=0.0, metrics=["mae"])
+    still = regressor(hidden_layer_sizes=(9,), optimizer__learning_rate=0.0, metrics=["mae"])
     expected = still.fit(X[rows], Y[rows], validation_data=arrays).history_
     for train in ((X[rows], Y[rows]), (kind(X[rows], Y[rows], size=20),)):
         found = still.fit(*train, validation_data=kind(*arrays, size=7)).history_
@@ -584,6 +589,26 @@ def test_validation_data_of_any_kind_is_in_raw_units(kind):
     # On identical data, without learning, training and validation agree.
     same = still.fit(kind(X, Y), validation_data=kind(X, Y)).history_
     assert same["val_loss"] == pytest.approx(same["loss"], rel=1e-6)
+
+
+@pytest.mark.xfail(
+    keras.backend.backend() == "tensorflow",
+    strict=True,
+    reason="a compiled loop is kept for validation rows without weights, and meets some",
+)
+def test_validation_rows_may_have_weights_in_the_second_of_two_fits():
+    estimator = regressor(hidden_layer_sizes=(7,))
+    rows, held_out = slice(0, 60), slice(60, N)
+    plain = estimator.fit(X[rows], Y[rows], X_val=X[held_out], y_val=Y[held_out]).history_
+    weighted = estimator.fit(
+        X[rows],
+        Y[rows],
+        X_val=X[held_out],
+        y_val=Y[held_out],
+        sample_weight_val=WEIGHT[held_out],
+    ).history_
+    assert weighted["loss"] == pytest.approx(plain["loss"], rel=1e-6)
+    assert weighted["val_loss"] != pytest.approx(plain["val_loss"], rel=1e-3)
 
 
 def test_a_dataset_stops_early_and_goes_on_warm():

@@ -445,6 +445,7 @@ def test_float_types_integers_and_memory_layouts(diabetes, tmp_path):
         assert np.isfinite(ScaledKerasRegressor(**ONE_EPOCH).fit(given, y).predict(given)).all()
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="float64 in the graph")
 def test_targets_at_a_large_offset_come_back_in_raw_units():
     X = np.linspace(-1, 1, 200).reshape(-1, 1) + 1e6
     y = 1e8 + np.sin(3 * (X.ravel() - 1e6))

@@ -317,7 +317,7 @@ def test_two_threads_with_the_same_architecture_give_the_same_bits():
 
 
 def test_training_goes_on_where_it_stopped():
-    network, training = fitted(mlp, "compiled", epochs=2)
+    network, _ = fitted(mlp, "compiled", epochs=2)
     reference, _ = fitted(mlp, "keras", epochs=2)
     for model, engine in ((network, "compiled"), (reference, "keras")):
         train(model, Batches((X, Y), BATCH, 9), None, epochs=4, initial_epoch=2, engine=engine)
@@ -404,7 +404,7 @@ def test_keras_callbacks_do_what_they_do_in_keras(name, tmp_path):
         folder = tmp_path / engine
         folder.mkdir()
         callback = stock_callbacks(folder)[name]
-        network, training = fitted(case, engine, epochs=8, callbacks=[callback])
+        _, training = fitted(case, engine, epochs=8, callbacks=[callback])
         results.append((training.history, sorted(p.name for p in folder.iterdir())))
         if name == "save":
             keras.models.load_model(folder / "best.keras")
@@ -547,7 +547,7 @@ def test_a_stream_is_trained_by_keras():
 
 
 def test_sparse_rows_are_made_dense_on_the_way():
-    found, training = fitted(lambda: (mlp()[0], (sparse.csr_array(X), Y)), "compiled")
+    found, _ = fitted(lambda: (mlp()[0], (sparse.csr_array(X), Y)), "compiled")
     expected, _ = fitted(mlp, "compiled")
     for one, other in zip(values(expected), values(found), strict=True):
         np.testing.assert_array_equal(one, other)
