@@ -243,6 +243,20 @@ def test_any_number_of_rows_is_trained_as_keras_does(rows):
     assert results[1][1] == pytest.approx(results[0][1], rel=1e-5)
 
 
+@pytest.mark.parametrize("case", [weighted, dropout, gru, own_step, several_outputs, own_loss])
+@pytest.mark.parametrize("rows", [5, 32, ROWS])
+def test_epochs_that_nobody_looks_at_give_the_same_bits(case, rows):
+    results = []
+    for callbacks in ([], [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)]):
+        network, data = made(case)
+        data = keras.tree.map_structure(lambda array: array[:rows], data)
+        batches = Batches(data, BATCH, 3)
+        arguments = {"epochs": 3, "callbacks": callbacks, "engine": "compiled"}
+        history = train(network, batches, None, **arguments).history
+        results.append((history, [array.tobytes() for array in values(network)]))
+    assert results[0] == results[1]
+
+
 def other_mlp():
     network = sequential(dense(), dense(8))
     network.compile("adam", "mse")
@@ -551,3 +565,23 @@ def test_sparse_rows_are_made_dense_on_the_way():
     expected, _ = fitted(mlp, "compiled")
     for one, other in zip(values(expected), values(found), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("delta", [0.1, 10.0])
+def test_what_a_configuration_leaves_out_tells_two_fits_apart(delta):
+    # Keras's Huber does not write its delta.
+    losses = []
+    for engine in ("compiled", "keras"):
+        network, data = mlp()
+        network.compile("sgd", keras.losses.Huber(delta=delta))
+        losses.append(train(network, Batches(data, 8, 0), None, epochs=1, engine=engine).history)
+    assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-5)
+
+
+def test_validation_rows_may_have_weights_or_none():
+    for weight in ((), (np.ones(len(X), "float32"),), ()):
+        network, data = mlp()
+        training = train(
+            network, Batches(data, 8, 0), (*data[:2], *weight), epochs=1, engine="compiled"
+        )
+        assert np.isfinite(training.history["val_loss"]).all()

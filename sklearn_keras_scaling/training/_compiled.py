@@ -19,6 +19,9 @@ _BLIND = (
     keras.callbacks.TerminateOnNaN,
 )
 
+#: How long Ctrl-C may wait.
+_UNSEEN_STEPS = 4096
+
 
 class CompiledFit:
     """A fit of a network, epoch by epoch, as ``keras.Model.fit`` does it.
@@ -85,10 +88,7 @@ class CompiledFit:
         network.stop_training = False
         try:
             self._call("on_train_begin")
-            for epoch in self._epochs:
-                logs = self._run_epoch(epoch)
-                if network.stop_training:
-                    break
+            logs = self._run_unseen() if self._is_unseen() else self._run_epochs()
         except KeyboardInterrupt:
             is_interrupted = True
         finally:
@@ -96,6 +96,36 @@ class CompiledFit:
             network.optimizer.finalize_variable_values(network.trainable_weights)
         self._callbacks.on_train_end(logs)
         return is_interrupted
+
+    def _run_epochs(self) -> dict[str, Any]:
+        logs: dict[str, Any] = {}
+        for epoch in self._epochs:
+            logs = self._run_epoch(epoch)
+            if self._network.stop_training:
+                break
+        return logs
+
+    def _is_unseen(self) -> bool:
+        """Return whether few rows are to be trained on, and nobody acts between the epochs."""
+        acts = any(type(c) is not keras.callbacks.History for c in self._callbacks.callbacks)
+        return (
+            hasattr(self._train, "epochs")
+            and not acts
+            and self._validation is None
+            and self._batches.are_few
+        )
+
+    def _run_unseen(self) -> dict[str, Any]:
+        logs: dict[str, Any] = {}
+        at_once = max(1, _UNSEEN_STEPS // len(self._batches))
+        for first in self._epochs[::at_once]:
+            epochs = range(first, min(first + at_once, self._epochs.stop))
+            orders = self._batches.next_orders(len(epochs))
+            found = self._train.epochs(self._batches.parts, orders, self._batches.stack_shape)
+            for epoch, logs in zip(epochs, found, strict=True):
+                self._callbacks.on_epoch_begin(epoch)
+                self._callbacks.on_epoch_end(epoch, logs)
+        return logs
 
     def _run_epoch(self, epoch: int) -> dict[str, Any]:
         self._call("on_epoch_begin", epoch)
@@ -163,7 +193,7 @@ def train_compiled(
 
     Raises
     ------
-    CannotCompile
+    CannotCompileError
         If it cannot be compiled. Nothing is trained then.
     """
     held_out = None

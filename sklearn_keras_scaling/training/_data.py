@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,25 @@ class Batches(keras.utils.PyDataset):
         """Draw the order of the next epoch."""
         self._order = self._rng.permutation(self._rows) if self.shuffle else None
 
+    @property
+    def stack_shape(self) -> tuple[int, int]:
+        """Steps and rows of each in a stack."""
+        return self._steps(), self.batch_size
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all are arrays, and fit into one stack."""
+        are_arrays = all(isinstance(a, np.ndarray) for a in keras.tree.flatten(self.parts))
+        return are_arrays and self._rows <= self._steps() * self.batch_size
+
+    def next_orders(self, epochs: int) -> np.ndarray:
+        """Return the orders of the rows in as many epochs, and draw the one behind."""
+        orders = []
+        for _ in range(epochs):
+            orders.append(np.arange(self._rows) if self._order is None else self._order)
+            self.on_epoch_end()
+        return np.stack(orders)
+
     def stacks(self) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield the batches of an epoch, many at a time.
 
@@ -66,6 +86,10 @@ class Batches(keras.utils.PyDataset):
             what lies behind ``count`` is undefined. Of the last one, as it is.
         """
         steps, full = self._steps(), self._rows // self.batch_size
+        stacks = self._stacks(steps, full)
+        return stacks if full <= steps else _ahead(stacks)
+
+    def _stacks(self, steps: int, full: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
         for first in range(0, full, steps):
             count = min(steps, full - first)
             rows = self._take(first * self.batch_size, (first + count) * self.batch_size)
@@ -88,6 +112,15 @@ class Batches(keras.utils.PyDataset):
     def _take(self, start: int, stop: int) -> tuple[Any, ...]:
         rows = slice(start, stop) if self._order is None else self._order[start:stop]
         return tuple(take_rows(part, rows) for part in self.parts)
+
+
+def _ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield items while another thread makes the next one."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item
 
 
 def count_rows(data: Any) -> int:

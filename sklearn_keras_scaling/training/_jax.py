@@ -110,14 +110,14 @@ class Pass:
                 variable.assign(value)
 
 
-def predictor(reference: Any, row: Any, block: int) -> Callable[[Any], Any]:
-    """Return a function that predicts stacked blocks, for a weak reference to a network.
+def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, Any], Any]:
+    """Return a function that predicts stacked blocks with a network of a model's architecture.
 
     One block goes through the same loop as many, so that it comes out in the same bits.
     """
 
     def step(state: Any, inputs: Any) -> Any:
-        return reference().predict_step(state, (inputs,))[0]
+        return model().predict_step(state, (inputs,))[0]
 
     def loop(state: Any, blocks: Any, count: Any) -> Any:
         def run(number: Any, outputs: Any) -> Any:
@@ -138,15 +138,15 @@ def predictor(reference: Any, row: Any, block: int) -> Callable[[Any], Any]:
         filled[: len(array)] = array
         return filled
 
-    def predict(blocks: Any) -> Any:
-        network = reference()
+    def predict(network: Any, blocks: Any) -> Any:
         groups = network.trainable_variables, network.non_trainable_variables
         state = tuple([variable.value for variable in group] for group in groups)
         count = len(keras.tree.flatten(blocks)[0])
         outputs = many(state, keras.tree.map_structure(fill, blocks), count)
         return keras.tree.map_structure(lambda output: np.asarray(output)[:count], outputs)
 
-    predict(keras.tree.map_structure(lambda array: array[np.newaxis].repeat(block, 1), row))
+    example = keras.tree.map_structure(lambda array: array[np.newaxis].repeat(block, 1), row)
+    predict(model(), example)  # says whether it can be traced
     return predict
 
 
@@ -154,6 +154,10 @@ def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
     """Give the second variables the values of the first."""
     for source, target in zip(sources, targets, strict=True):
         target.assign(source.value)
+
+
+def tidy() -> None:
+    """Do nothing: JAX keeps nothing of variables that are gone."""
 
 
 def _last_logs(model: Any, logs: Any) -> dict[str, Any]:

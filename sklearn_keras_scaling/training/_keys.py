@@ -9,6 +9,7 @@ from typing import Any
 
 from .._optional import keras
 from ._metrics import TargetUnits
+from ._random import seeded
 
 _TARGET_UNITS = "sklearn_keras_scaling>TargetUnits"
 
@@ -18,41 +19,66 @@ _OPAQUE = {"Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
 # Attributes that hide a method of the model's class, if they are set on an instance.
 _STEPS = {"call", "train_step", "test_step", "compute_loss", "compute_metrics", "metrics"}
 
-
 # Arguments of ``compile`` that hold functions and objects.
 _PARTS = ("loss", "metrics", "weighted_metrics")
 
 
-class Unique(Exception):
+class UniqueError(Exception):
     """A network whose compiled loop serves no other: the text says why."""
 
 
-def key_of(network: Any, batch_size: int, example: tuple[Any, ...]) -> Hashable:
+def key_of_architecture(network: Any, example: Any) -> str:
+    """Return what is equal for networks that differ in the values of their variables alone.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Built.
+    example : structure of arrays
+        What goes in: dtypes, and shapes without rows, belong to the key.
+
+    Raises
+    ------
+    UniqueError
+        If the network does what cannot be compared.
+    """
+    if type(network).__module__.split(".")[0] != "keras":
+        raise UniqueError(f"{type(network).__name__} is no stock model")
+    if _STEPS & vars(network).keys():
+        raise UniqueError("the network has a step of its own")
+    config = (
+        _without_automatic_names(network),
+        _plain_attributes(network),
+        keras.tree.map_structure(lambda array: [array.shape[1:], str(array.dtype)], example),
+        [_signature(network.trainable_variables), _signature(network.non_trainable_variables)],
+        [keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon()],
+    )
+    return _written(config)
+
+
+def key_of_training(network: Any, batch_size: int, example: tuple[Any, ...]) -> Hashable:
     """Return what is equal for networks that one compiled loop can train.
 
     Raises
     ------
-    Unique
+    UniqueError
         If the loop depends on what cannot be compared.
     """
-    if type(network).__module__.split(".")[0] != "keras":
-        raise Unique(f"{type(network).__name__} is no stock model")
-    if _STEPS & vars(network).keys():
-        raise Unique("the network has a step of its own")
     compiled = dict(compile_arguments(network))
     compiled.pop("optimizer")
     functions = tuple(map(_key_of_part, _parts(compiled)))
     optimizer = keras.saving.serialize_keras_object(network.optimizer)
-    config = (
-        _without_automatic_names(network),
-        _without_variables(optimizer, network.optimizer),
-        [keras.tree.map_structure(lambda a: [a.shape[1:], str(a.dtype)], example), batch_size],
-        [_signature(network.trainable_variables), _signature(network.non_trainable_variables)],
-        [keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon()],
-        _skeleton(compiled),
-    )
-    _check_stock(config)
-    return json.dumps(config), functions
+    config = [_without_variables(optimizer, network.optimizer), batch_size, _skeleton(compiled)]
+    return key_of_architecture(network, example), _written(config), functions
+
+
+def copy_architecture(network: Any) -> Any:
+    """Return a stock network of the same configuration, with weights of no meaning."""
+    with seeded(0):
+        copy = type(network).from_config(network.get_config())
+    if _plain_attributes(copy) != _plain_attributes(network):
+        raise UniqueError("its configuration does not tell all that its layers are")
+    return copy
 
 
 def compile_arguments(network: Any) -> dict[str, Any]:
@@ -85,6 +111,19 @@ def _skeleton(compiled: dict[str, Any]) -> Any:
     return {**compiled, **structures}
 
 
+def _plain_attributes(network: Any) -> list[dict[str, Any]]:
+    """Return numbers, flags and texts that layers hold: some configurations leave out a few."""
+    # Private: `layers` has not the layers within layers.
+    return [
+        {
+            key: value
+            for key, value in vars(layer).items()
+            if isinstance(value, (bool, int, float, str)) and key[0] != "_" and key != "name"
+        }
+        for layer in network._flatten_layers(include_self=False)
+    ]
+
+
 def _has_constants(part: Any) -> bool:
     return isinstance(part, TargetUnits) and part.inverse is None
 
@@ -94,18 +133,23 @@ def _key_of_part(part: Any) -> Hashable:
     if part is None or isinstance(part, str) or hasattr(part, "__code__"):
         return part
     if not isinstance(part, (keras.losses.Loss, keras.metrics.Metric)):
-        raise Unique(f"{type(part).__name__} is an object of its own")
+        raise UniqueError(f"{type(part).__name__} is an object of its own")
     node = keras.saving.serialize_keras_object(part)
+    # Private: the configuration of some (Huber) has not what their function is given.
+    arguments = getattr(getattr(part, "metric", part), "_fn_kwargs", {})
+    if isinstance(part, keras.metrics.Metric):
+        copy = copied(part)
+        if getattr(getattr(copy, "metric", copy), "_fn_kwargs", {}) != arguments:
+            raise UniqueError(f"the configuration of {part.name} does not tell all that it is")
     if _has_constants(part):
         node["config"]["inverse"] = [list(part.loc.shape), list(part.scale.shape)]
-    _check_stock(node)
-    return json.dumps(node)
+    return _written(node), repr(sorted(arguments.items()))
 
 
 def _without_variables(node: dict[str, Any], optimizer: Any) -> dict[str, Any]:
     """Return an optimizer's configuration without its names and what its variables hold."""
     if getattr(optimizer, "_exclude_from_weight_decay", None):
-        raise Unique("the optimizer excludes variables from its weight decay")
+        raise UniqueError("the optimizer excludes variables from its weight decay")
     config = {name: value for name, value in node["config"].items() if name != "name"}
     if isinstance(config.get("learning_rate"), float):
         del config["learning_rate"]
@@ -165,8 +209,16 @@ def _signature(variables: list[Any]) -> list[Any]:
     return [[list(v.shape), str(v.dtype), v.trainable] for v in variables]
 
 
+def _written(config: Any) -> str:
+    _check_stock(config)
+    try:
+        return json.dumps(config)
+    except TypeError as error:
+        raise UniqueError(f"its configuration cannot be written: {error}") from error
+
+
 def _check_stock(node: Any) -> None:
-    """Raise ``Unique`` unless all that is configured comes from Keras, and tells all."""
+    """Raise ``UniqueError`` unless all that is configured comes from Keras, and tells all."""
     if isinstance(node, dict):
         name, module = node.get("class_name", "__"), str(node.get("module"))
         adapts = hasattr(getattr(keras.layers, name, None), "adapt")
@@ -176,7 +228,7 @@ def _check_stock(node: Any) -> None:
             or node.get("registered_name") == _TARGET_UNITS
         )
         if name in _OPAQUE or adapts or not is_known:
-            raise Unique(f"{name} does what its configuration does not tell")
+            raise UniqueError(f"{name} does what its configuration does not tell")
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for part in node:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .._optional import keras
+from ._backends import without_retracing_advice
 from ._compiled import train_compiled
 from ._reasons import reason_for_keras
-from ._workers import CannotCompile
+from ._workers import CannotCompileError
 
 _ENGINES = ("auto", "compiled", "keras")
 
@@ -85,14 +83,14 @@ def train(
         raise ValueError(f"engine must be one of {', '.join(_ENGINES)}, got {engine!r}.")
     callbacks = keras.tree.flatten(callbacks) if callbacks else []
     arguments = {"epochs": epochs, "callbacks": callbacks, "verbose": verbose, **fit_arguments}
-    with _without_retracing_advice():
+    with without_retracing_advice():
         reason = "it was asked for"
         if engine != "keras":
             reason = reason_for_keras(network, (batches, validation), callbacks, fit_arguments)
         if not reason:
             try:
                 interrupted = train_compiled(network, batches, validation, **arguments)
-            except CannotCompile as error:
+            except CannotCompileError as error:
                 reason = str(error)
         if reason and engine == "compiled":
             raise ValueError(
@@ -124,18 +122,3 @@ def _history(network: Any) -> dict[str, list[Any]]:
 def _say(text: str, verbose: Any) -> None:
     if verbose != "auto" and verbose >= 2:
         sys.stdout.write(f"{text}\n")
-
-
-@contextmanager
-def _without_retracing_advice() -> Iterator[None]:
-    """Silence TensorFlow's advice against many traces: each network has its own, by design."""
-    logger = logging.getLogger("tensorflow")
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return "tf.function retracing" not in record.getMessage()
-
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)

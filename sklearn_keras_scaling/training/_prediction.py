@@ -5,21 +5,31 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .._optional import keras
-from ._backends import compiled_backend
+from ._backends import compiled_backend, without_retracing_advice
 from ._data import count_rows, take_rows
+from ._keys import UniqueError, copy_architecture, key_of_architecture
 
 #: Rows in every block that predicts. One fixed shape makes a row's prediction the
 #: same bits alone, in a batch and in any order; several shapes do not.
 BLOCK = 64
 
+#: Functions that are kept for other networks of their architecture; the oldest ones go first.
+CACHE_SIZE = 32
+
 # Beside the networks, not in them: a pickle has nothing of it.
-_FUNCTIONS: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
+_OF_NETWORKS: weakref.WeakKeyDictionary[Any, dict[Hashable, _Predictor]]
+_OF_NETWORKS = weakref.WeakKeyDictionary()
+_OF_ARCHITECTURES: dict[Hashable, _Predictor] = {}
 _LOCK = threading.Lock()
+
+# From a network and stacked blocks to stacked outputs, and how many blocks it takes at a time.
+_Predictor = tuple[Callable[[Any, Any], Any], int]
 
 
 def predict_blocks(network: Any, inputs: Any, block: int = BLOCK) -> Any:
@@ -28,7 +38,7 @@ def predict_blocks(network: Any, inputs: Any, block: int = BLOCK) -> Any:
     Parameters
     ----------
     network : keras.Model
-        Traced once for each kind of inputs; the trace is kept as long as the network.
+        Traced once for each kind of inputs, and architecture, if all its layers are Keras's own.
     inputs : array, sparse matrix, or structure of them
         As the network takes them, with rows first; sparse ones are made dense block by block.
     block : int
@@ -47,16 +57,15 @@ def predict_blocks(network: Any, inputs: Any, block: int = BLOCK) -> Any:
     predict, many = _predictor(network, take_rows(inputs, slice(0, 1)), block)
     rows, outputs = count_rows(inputs), None
     for start in range(0, rows, many * block):
-        taken = take_rows(inputs, slice(start, start + many * block))
-        found = predict(keras.tree.map_structure(lambda array: _blocks(array, block), taken))
-        stop = min(rows, start + many * block)
+        part = slice(start, min(rows, start + many * block))
+        taken = take_rows(inputs, part)
+        blocks = keras.tree.map_structure(lambda array: _blocks(array, block), taken)
+        found = predict(network, blocks)
         if outputs is None:
             outputs = keras.tree.map_structure(
                 lambda array: np.empty((rows, *array.shape[2:]), array.dtype), found
             )
-        keras.tree.map_structure(
-            lambda array, part: _put(array[start:stop], part), outputs, found
-        )
+        keras.tree.map_structure(partial(_put, part), outputs, found)
     return outputs
 
 
@@ -70,33 +79,48 @@ def _blocks(rows: np.ndarray, block: int) -> np.ndarray:
     return rows.reshape(-1, block, *rows.shape[1:])
 
 
-def _put(target: np.ndarray, blocks: np.ndarray) -> None:
-    target[:] = blocks.reshape(-1, *blocks.shape[2:])[: len(target)]
+def _put(part: slice, target: np.ndarray, blocks: np.ndarray) -> None:
+    target[part] = blocks.reshape(-1, *blocks.shape[2:])[: part.stop - part.start]
 
 
-def _predictor(network: Any, row: Any, block: int) -> tuple[Callable[[Any], Any], int]:
-    """Return the function that predicts stacked blocks, and how many it takes at a time."""
+def _predictor(network: Any, row: Any, block: int) -> _Predictor:
+    """Return what predicts stacked blocks, and how many it takes at a time."""
     leaves = [(array.shape[1:], str(array.dtype)) for array in keras.tree.flatten(row)]
-    key = (block, repr(keras.tree.map_structure(lambda _: 0, row)), *leaves)
+    kind = (block, repr(keras.tree.map_structure(lambda _: 0, row)), *leaves)
     with _LOCK:
-        functions = _FUNCTIONS.setdefault(network, {})
-        if key not in functions:
-            functions[key] = _make_predictor(network, row, block)
-        return functions[key]
+        known = _OF_NETWORKS.setdefault(network, {})
+        if kind not in known:
+            known[kind] = _shared_predictor(network, row, block)
+        return known[kind]
 
 
-def _make_predictor(network: Any, row: Any, block: int) -> tuple[Callable[[Any], Any], int]:
+def _shared_predictor(network: Any, row: Any, block: int) -> _Predictor:
+    if compiled_backend() is None or network.run_eagerly:
+        return _predict_one_by_one, 1
+    try:
+        key = block, key_of_architecture(network, row)
+        predictor = _OF_ARCHITECTURES.pop(key, None)
+        if predictor is None:
+            model = copy_architecture(network)
+            predictor = _make_predictor(lambda: model, row, block)
+    except UniqueError:
+        # The function must not keep the network alive, which keeps the function.
+        return _make_predictor(weakref.ref(network), row, block)
+    _OF_ARCHITECTURES[key] = predictor
+    while len(_OF_ARCHITECTURES) > CACHE_SIZE:
+        del _OF_ARCHITECTURES[next(iter(_OF_ARCHITECTURES))]
+    return predictor
+
+
+def _make_predictor(model: Callable[[], Any], row: Any, block: int) -> _Predictor:
     backend = compiled_backend()
-    # The function must not keep the network alive, which keeps the function.
-    reference = weakref.ref(network)
-    if backend is not None and not network.run_eagerly:
-        try:
-            return backend.predictor(reference, row, block), backend.PREDICTED_BLOCKS
-        except Exception:  # whatever a layer of the user's raises where it cannot be traced
-            pass
-    return lambda blocks: _predict_one_by_one(reference(), blocks), 1
+    try:
+        return backend.predictor(model, row, block), backend.PREDICTED_BLOCKS
+    except Exception:  # whatever a layer of the user's raises where it cannot be traced
+        return _predict_one_by_one, 1
 
 
 def _predict_one_by_one(network: Any, blocks: Any) -> Any:
-    outputs = network.predict_on_batch(keras.tree.map_structure(lambda array: array[0], blocks))
+    with without_retracing_advice():
+        outputs = network.predict_on_batch(keras.tree.map_structure(lambda array: array[0], blocks))
     return keras.tree.map_structure(lambda array: np.asarray(array)[np.newaxis], outputs)

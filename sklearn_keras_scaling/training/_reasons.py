@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,31 +25,41 @@ def reason_for_keras(
     batches, validation = data
     if not isinstance(batches, Batches) or not isinstance(validation, (tuple, type(None))):
         return "the data come as a stream of batches, and not as arrays"
-    return next(_reasons(network, callbacks, options), "")
+    found = (_of_options(options), _of_network(network), _of_backend(network), _of(callbacks))
+    return next(itertools.chain.from_iterable(found), "")
 
 
-def _reasons(network: Any, callbacks: list[Any], options: dict[str, Any]) -> Iterator[str]:
-    backend = keras.backend.backend()
-    if compiled_backend() is None:
-        yield f"there is no compiled loop for the backend {backend!r}"
+def _of_options(options: dict[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if name not in OPTIONS and value is not None:
             yield f"the compiled loop has no {name}"
+    if any(limit() for limit in _limits()):
+        yield "Keras limits epochs or steps (keras.config.set_max_epochs)"
+
+
+def _of_network(network: Any) -> Iterator[str]:
     if network.run_eagerly:
         yield "the network runs eagerly (run_eagerly=True)"
     if network.steps_per_execution != 1:
         yield f"steps_per_execution is {network.steps_per_execution}"
-    if backend == "jax" and not network.jit_compile:
-        yield "the network is not to be compiled (jit_compile=False)"
     if network.optimizer is None:
         yield "the network has no optimizer"
     for name in _METHODS:
         if getattr(type(network), name) is not getattr(keras.Model, name) or name in vars(network):
             yield f"{type(network).__name__} overrides {name}"
+
+
+def _of_backend(network: Any) -> Iterator[str]:
+    backend = keras.backend.backend()
+    if compiled_backend() is None:
+        yield f"there is no compiled loop for the backend {backend!r}"
+    if backend == "jax" and not network.jit_compile:
+        yield "the network is not to be compiled (jit_compile=False)"
     if _is_distributed(network):
         yield "the network is distributed over devices"
-    if any(limit() for limit in _limits()):
-        yield "Keras limits epochs or steps (keras.config.set_max_epochs)"
+
+
+def _of(callbacks: list[Any]) -> Iterator[str]:
     for callback in callbacks:
         for hook in _BATCH_HOOKS:
             if overrides(callback, hook) and not _is_harmless(callback, hook):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from .._optional import keras
 
@@ -52,6 +54,7 @@ class Pass:
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
         self._many = self._looping(uses_xla=model.jit_compile or (is_fixable and not draws))
+        self._epochs: Any = None
         self._is_sure = False  # that XLA takes it
 
     def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
@@ -74,17 +77,91 @@ class Pass:
         watches : bool
             Whether to stop behind a step whose loss is not finite.
         """
-        arguments = (_tensors(stack), *map(tf.constant, (count, is_first, watches)))
+        flags = map(tf.constant, (count, is_first, watches))
+        arguments = (_tensors(stack), *flags)
+        steps, logs = self._with_xla_or_without(lambda: self._many(*arguments))
+        return int(steps), dict(logs)
+
+    def epochs(
+        self, data: tuple[Any, ...], orders: np.ndarray, shape: tuple[int, int]
+    ) -> list[dict[str, Any]]:
+        """Run whole epochs of few rows, and return the logs of each: the same as step by step.
+
+        Parameters
+        ----------
+        data : tuple
+            All rows.
+        orders : ndarray of shape (epochs, rows)
+            Which row comes when.
+        shape : tuple
+            Steps of a stack, at least those of an epoch, and rows of a batch.
+        """
+        arguments = (_tensors(data), tf.constant(orders))
+
+        def run() -> Any:
+            if self._epochs is None:
+                self._epochs = self._traced_epochs(data, shape)
+            return self._epochs(*arguments)
+
+        found = keras.tree.map_structure(np.asarray, self._with_xla_or_without(run))
+        return [{name: found[name][i] for name in found} for i in range(len(orders))]
+
+    def _with_xla_or_without(self, call: Callable[[], Any]) -> Any:
         try:
-            steps, logs = self._many(*arguments)
+            result = call()
         except tf.errors.OpError:
             if self._is_sure:
                 raise
             # XLA has not every operation. It says so before it runs any.
-            self._many = self._looping(uses_xla=False)
-            steps, logs = self._many(*arguments)
+            self._many, self._epochs = self._looping(uses_xla=False), None
+            result = call()
         self._is_sure = True
-        return int(steps), dict(logs)
+        return result
+
+    def _traced_epochs(self, data: Any, shape: tuple[int, int]) -> Any:
+        signature = {
+            name: tf.TensorSpec(spec.shape, spec.dtype)
+            for name, spec in self._step.structured_outputs.items()
+        }
+
+        def run(data: Any, orders: Any) -> Any:
+            return tf.map_fn(
+                lambda order: self._run_epoch(data, order, shape),
+                orders,
+                fn_output_signature=signature,
+                parallel_iterations=1,
+            )
+
+        specs = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), data
+        )
+        orders = tf.TensorSpec((None, None), tf.int64)
+        return tf.function(run, autograph=False).get_concrete_function(specs, orders)
+
+    def _run_epoch(self, data: Any, order: Any, shape: tuple[int, int]) -> Any:
+        steps, batch = shape
+        rows = keras.tree.map_structure(lambda array: tf.gather(array, order), data)
+        count = tf.size(order) // batch
+        last = keras.tree.map_structure(lambda array: array[count * batch :], rows)
+
+        def stacked(array: Any) -> Any:
+            padding = [(0, (steps - count) * batch), *[(0, 0)] * (array.shape.rank - 1)]
+            padded = tf.pad(array[: count * batch], padding)
+            return tf.reshape(padded, (*shape, *array.shape[1:]))
+
+        def all_but_last() -> Any:
+            stack = keras.tree.map_structure(stacked, rows)
+            return self._many(stack, count, tf.constant(True), tf.constant(False))[1]
+
+        def with_last() -> Any:
+            logs = all_but_last()
+            return tf.cond(
+                tf.size(order) % batch > 0,
+                lambda: self._run_one(last, tf.constant(False)),
+                lambda: logs,
+            )
+
+        return tf.cond(count > 0, with_last, lambda: self._run_one(last, tf.constant(True)))
 
     def _traced(self, example: Any, rows: int | None) -> Any:
         """Return the step for batches of so many rows, or of any."""
@@ -105,9 +182,7 @@ class Pass:
         self._begin(is_first)
         return self._logs(self._step(batch))
 
-    def _run_many(
-        self, stack: Any, count: Any, is_first: Any, watches: Any, *, fixed: bool
-    ) -> Any:
+    def _run_many(self, stack: Any, count: Any, is_first: Any, watches: Any, *, fixed: bool) -> Any:
         self._begin(is_first)
         step_ = self._step
         if fixed:
@@ -138,8 +213,8 @@ class Pass:
         return logs if self._last else self._model.get_metrics_result()
 
 
-def predictor(reference: Any, row: Any, block: int) -> Callable[[Any], Any]:
-    """Return a function that predicts stacked blocks, for a weak reference to a network.
+def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, Any], Any]:
+    """Return a function that predicts stacked blocks with a network of a model's architecture.
 
     One block goes through the same loop as many, so that it comes out in the same bits.
     """
@@ -147,33 +222,48 @@ def predictor(reference: Any, row: Any, block: int) -> Callable[[Any], Any]:
     def spec(array: Any, *rows: int | None) -> Any:
         return tf.TensorSpec((*rows, *array.shape[1:]), array.dtype)
 
-    def step(inputs: Any) -> Any:
-        return reference().predict_step((inputs,))
+    def step(weights: Any, inputs: Any) -> Any:
+        with keras.StatelessScope(list(zip(model().variables, weights, strict=True))):
+            return model().predict_step((inputs,))
 
+    weights = [tf.TensorSpec(v.shape, v.dtype) for v in model().variables]
     one = tf.function(step, autograph=False).get_concrete_function(
-        keras.tree.map_structure(lambda array: spec(array, block), row)
+        weights, keras.tree.map_structure(lambda array: spec(array, block), row)
     )
     signature = keras.tree.map_structure(
         lambda output: tf.TensorSpec(output.shape, output.dtype), one.structured_outputs
     )
 
-    def loop(blocks: Any) -> Any:
-        return tf.map_fn(one, blocks, fn_output_signature=signature)
+    def loop(weights: Any, blocks: Any) -> Any:
+        return tf.map_fn(partial(one, weights), blocks, fn_output_signature=signature)
 
     many = tf.function(loop, autograph=False).get_concrete_function(
-        keras.tree.map_structure(lambda array: spec(array, None, block), row)
+        weights, keras.tree.map_structure(lambda array: spec(array, None, block), row)
     )
-    return lambda blocks: keras.tree.map_structure(
-        lambda output: output.numpy(), many(_tensors(blocks))
-    )
+
+    def predict(network: Any, blocks: Any) -> Any:
+        outputs = many([_read(v) for v in network.variables], _tensors(blocks))
+        return keras.tree.map_structure(lambda output: output.numpy(), outputs)
+
+    return predict
 
 
 def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
     """Give the second variables the values of the first."""
-    # Raw operations take a third of the time of ``assign``, and there are dozens of variables.
     for source, target in zip(sources, targets, strict=True):
-        value = tf.raw_ops.ReadVariableOp(resource=source.value.handle, dtype=source.value.dtype)
-        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
+        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=_read(source))
+
+
+def _read(variable: Any) -> Any:
+    # Raw operations take a third of the time of others, and there are dozens of variables.
+    value = variable.value
+    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
+
+
+def tidy() -> None:
+    """Release what TensorFlow keeps of each variable that there ever was."""
+    # Private: else every network leaves some 100 kB behind, whoever trains it. It costs 0.1 s.
+    context.context().clear_kernel_cache()
 
 
 def _last_logs(model: Any, logs: Any) -> dict[str, Any]:

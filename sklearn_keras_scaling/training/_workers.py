@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,26 @@ from typing import Any
 from .._optional import keras
 from ._backends import compiled_backend
 from ._data import Batches
-from ._keys import Unique, compile_arguments, constants, copied, key_of
-from ._random import seeded
+from ._keys import (
+    UniqueError,
+    compile_arguments,
+    constants,
+    copied,
+    copy_architecture,
+    key_of_training,
+)
 
 #: Compiled loops that wait for another fit of their architecture; the oldest ones go first.
 CACHE_SIZE = 32
 
+_TIDY_EVERY = 64
+
 _LOCK = threading.Lock()
+_fits = itertools.count(1)
 _idle: list[tuple[Hashable, Worker]] = []
 
 
-class CannotCompile(Exception):
+class CannotCompileError(Exception):
     """A network that Keras's own loop has to train: the text says why."""
 
 
@@ -35,19 +45,16 @@ class Worker:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._passes: dict[str, Any] = {}
+        self._passes: dict[tuple[str, str], Any] = {}
 
     def compiled(self, kind: str, example: tuple[Any, ...]) -> Any:
         """Return the pass of a kind, "train" or "test"."""
-        if kind not in self._passes:
-            try:
-                self._passes[kind] = compiled_backend().Pass(self.model, kind, example)
-            except Exception as error:
-                lines = str(error).strip().splitlines() or [""]
-                raise CannotCompile(
-                    f"{kind}_step cannot be traced ({type(error).__name__}: {lines[0]})"
-                ) from error
-        return self._passes[kind]
+        # Validation rows may have weights, or none, whatever the training rows have.
+        key = (kind, repr(keras.tree.map_structure(lambda a: (a.shape[1:], str(a.dtype)), example)))
+        if key not in self._passes:
+            with _explained(f"{kind}_step cannot be traced"):
+                self._passes[key] = compiled_backend().Pass(self.model, kind, example)
+        return self._passes[key]
 
     def take(self, network: Any) -> None:
         """Copy the network's weights, seeds and optimizer into the model."""
@@ -74,11 +81,12 @@ def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
     example = batches[0]
     if not network.built:
         build(network, example)
-    network.optimizer.build(network.trainable_variables)
+    if not network.optimizer.built:
+        network.optimizer.build(network.trainable_variables)
     try:
-        key = key_of(network, batches.batch_size, example)
+        key = key_of_training(network, batches.batch_size, example)
         worker = _take_idle(key) or Worker(_copy_of(network))
-    except (Unique, TypeError, ValueError):  # the last two: not serializable
+    except (UniqueError, TypeError, ValueError):  # the last two: not serializable
         build(network, example)
         yield Worker(network)
         return
@@ -89,6 +97,8 @@ def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
     with _LOCK:
         _idle.append((key, worker))
         del _idle[:-CACHE_SIZE]
+        if next(_fits) % _TIDY_EVERY == 0:
+            compiled_backend().tidy()
 
 
 def clear_compiled() -> None:
@@ -99,8 +109,18 @@ def clear_compiled() -> None:
 
 def build(model: Any, example: tuple[Any, ...]) -> None:
     """Create the variables of a model's loss and metrics."""
-    # Private: otherwise they come into being only in Keras's own loops.
-    model._symbolic_build(data_batch=example)
+    with _explained("the network cannot be built"):
+        # Private: otherwise they come into being only in Keras's own loops.
+        model._symbolic_build(data_batch=example)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise CannotCompileError(f"{what} ({type(error).__name__}: {lines[0]})") from error
 
 
 def _take_idle(key: Hashable) -> Worker | None:
@@ -117,13 +137,12 @@ def _copy_of(network: Any) -> Any:
     arguments = keras.tree.map_structure(copied, dict(compile_arguments(network)))
     optimizer = network.optimizer
     arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
-    with seeded(0):  # weights are drawn, and overwritten
-        model = type(network).from_config(network.get_config())
+    model = copy_architecture(network)
     # auto_scale_loss: the optimizer is wrapped already, where that is wanted
     model.compile(**arguments, auto_scale_loss=False)
     model.optimizer.build(model.trainable_variables)
     if [v.shape for v in _state(model)] != [v.shape for v in _state(network)]:
-        raise Unique("a copy from its configuration has other weights")
+        raise UniqueError("a copy from its configuration has other weights")
     return model
 
 

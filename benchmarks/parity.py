@@ -1,0 +1,983 @@
+"""What each library does: ``python benchmarks/parity.py`` writes ``benchmarks/PARITY.md``.
+
+The behaviours that SciKeras and ``keras.wrappers`` test, and those that scaling adds, as small
+checks that run against each library through an adapter: "yes", or "no" and what came instead.
+``TransformedTargetRegressor`` is the usual way to scale around Keras: it stands around a pipeline
+of ``StandardScaler`` and SciKeras. Needs ``pip install scikeras``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import pickle
+import platform
+import random
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow: its start-up log
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from _tables import markdown
+from scikeras.wrappers import KerasClassifier, KerasRegressor
+from scipy import sparse
+from sklearn import config_context
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    check_cv,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor, to_keras
+
+PACKAGES = ("numpy", "scikit-learn", "keras", "tensorflow", "scikeras", "sklearn_keras_scaling")
+PARITY = Path(__file__).with_name("PARITY.md")
+
+N = 80
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 4))
+Y = X @ [2.0, -1.0, 0.5, 0.0] + 0.1 * RNG.normal(size=N)
+RAW_X, RAW_Y = 1e3 + 5 * X, 1e6 + 1e3 * Y  # the same in units of their own
+LABELS = np.array(["low", "middle", "high"])[np.digitize(Y, np.quantile(Y, [1 / 3, 2 / 3]))]
+PAIR = np.where(np.median(Y) < Y, "yes", "no")
+WINDOWS = RNG.normal(size=(N, 5, 3))
+WEIGHT = RNG.integers(0, 4, N).astype(float)
+#: The one check that asks more of float32 than it holds.
+FLOAT32 = {"check_sample_weight_equivalence_on_dense_data": "rtol 1e-7 of float32 training"}
+
+
+class LackingError(Exception):
+    """A library has no way to say what is asked."""
+
+
+def require(condition: Any, otherwise: str) -> None:
+    """Raise ``AssertionError`` with what came instead, unless the condition holds."""
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+# Networks
+
+
+def network(shape: tuple[int, ...], width: int, activation: str, units: int) -> keras.Model:
+    """Return dense layers, behind a flattening one where samples have axes."""
+    flatten = [keras.layers.Flatten()] if len(shape) > 1 else []
+    hidden = keras.layers.Dense(units, activation="relu")
+    head = keras.layers.Dense(width, activation=activation)
+    return keras.Sequential([keras.Input(shape), *flatten, hidden, head])
+
+
+def for_ours(
+    input_shape: Any, output_shape: Any, output_activation: str, units: int = 8
+) -> keras.Model:
+    """Return a network as our estimators ask for one."""
+    return network(input_shape, output_shape[-1], output_activation, units)
+
+
+def head_for(kind: str, n_classes: int) -> tuple[int, str, str]:
+    """Return width, activation and loss for a kind of labels, as ``type_of_target`` says it."""
+    if kind == "binary":
+        return 1, "sigmoid", "binary_crossentropy"
+    if kind == "multilabel-indicator":
+        return n_classes, "sigmoid", "binary_crossentropy"
+    return n_classes, "softmax", "sparse_categorical_crossentropy"
+
+
+def for_scikeras(meta: dict[str, Any], compile_kwargs: dict[str, Any], units: int = 8) -> Any:
+    """Return a network as SciKeras asks for one."""
+    options = dict(compile_kwargs)
+    if "n_classes_" in meta:
+        width, activation, loss = head_for(meta["target_type_"], meta["n_classes_"])
+        options["loss"] = options["loss"] or loss
+    else:
+        width, activation = meta["n_outputs_"], "linear"
+    built = network(meta["X_shape_"][1:], width, activation, units)
+    built.compile(**options)
+    return built
+
+
+def for_wrappers(
+    X: Any,
+    y: Any,
+    activation: str = "linear",
+    units: int = 8,
+    optimizer: Any = "adam",
+    rate: Any = None,
+    **options: Any,
+) -> keras.Model:
+    """Return a network as ``keras.wrappers`` asks for one."""
+    built = network(X.shape[1:], y.shape[1] if y.ndim > 1 else 1, activation, units)
+    optimizer = keras.optimizers.get(optimizer)
+    if rate is not None:
+        optimizer.learning_rate = rate
+    built.compile(optimizer, **{"loss": "mse", **options})
+    return built
+
+
+def two_inputs(**_: Any) -> keras.Model:
+    """Return a network of the inputs "a" and "b"."""
+    inputs = {"a": keras.Input((1,), name="a"), "b": keras.Input((3,), name="b")}
+    built = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.concatenate([*inputs.values()])))
+    built.compile("adam", "mse")
+    return built
+
+
+def two_outputs(**_: Any) -> keras.Model:
+    """Return a network of the outputs "p" and "q"."""
+    inputs = keras.Input((4,))
+    built = keras.Model(inputs, {name: keras.layers.Dense(1, name=name)(inputs) for name in "pq"})
+    built.compile("adam", {"p": "mse", "q": "mae"})
+    return built
+
+
+def compiled(width: int = 1) -> keras.Model:
+    """Return a network that is no builder."""
+    built = network((4,), width, "linear", 8)
+    built.compile(keras.optimizers.Adam(0.05), "mse")
+    return built
+
+
+# Adapters: private, so that each method is explained once
+
+
+class _Ours:
+    name = "ours"
+
+    def regressor(self, **options: Any) -> Any:
+        """Return an unfitted one; the options have the same names for all libraries."""
+        return ScaledKerasRegressor(**self._arguments({"model": for_ours, **options}))
+
+    def classifier(self, **options: Any) -> Any:
+        return ScaledKerasClassifier(**self._arguments({"model": for_ours, **options}))
+
+    def _arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options.pop("sparse", False):
+            options["input_scaler"] = "maxabs"
+        return self.parameters(**{"epochs": 1, "batch_size": N, **options})
+
+    def parameters(self, **options: Any) -> dict[str, Any]:
+        """Return the library's own names and values for options."""
+        routed = {"rate": "optimizer__learning_rate", "units": "model__units"}
+        found = {routed.get(name, name): value for name, value in options.items()}
+        for method in ("compile", "fit"):
+            found |= {f"{method}__{k}": v for k, v in found.pop(method, {}).items()}
+        return found
+
+    def set(self, **options: Any) -> dict[str, Any]:
+        """Return what ``set_params`` takes for options."""
+        return self.parameters(**options)
+
+    def grid(self, name: str, values: list[Any]) -> dict[str, Any]:
+        """Return what ``GridSearchCV`` takes for values of an option."""
+        (key,) = self.set(**{name: None})
+        return {key: values}
+
+    def fit(self, estimator: Any, *data: Any, weight: Any = None, validation: Any = None) -> Any:
+        """Return the estimator, fitted from the same random numbers each time."""
+        keras.utils.set_random_seed(0)  # for those that have no random_state
+        given = {"sample_weight": weight, "validation_data": validation}
+        given = {name: value for name, value in given.items() if value is not None}
+        return estimator.fit(*data, **self.named(given))
+
+    def named(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        return metadata
+
+    def innermost(self, unfitted: Any) -> Any:
+        return unfitted
+
+    def request(self, unfitted: Any) -> None:
+        """Let the estimator ask for weights."""
+        unfitted.set_fit_request(sample_weight=True)
+
+    def network(self, fitted: Any) -> keras.Model:
+        return fitted.network_
+
+    def history(self, fitted: Any) -> dict[str, Any]:
+        return fitted.history_
+
+    def scaler(self, fitted: Any) -> Any:
+        """Return the fitted scaler of the inputs."""
+        return fitted.input_scaler_
+
+    def export(self, fitted: Any) -> keras.Model:
+        """Return one Keras model of all."""
+        return to_keras(fitted)
+
+
+class _SciKeras(_Ours):
+    name = "SciKeras"
+    defaults: ClassVar[dict[str, Any]] = {
+        "model": for_scikeras,
+        "optimizer": "adam",
+        "epochs": 1,
+        "batch_size": N,
+        "verbose": 0,
+    }
+    lacks = ("early_stopping", "target_scaler")
+
+    def regressor(self, **options: Any) -> Any:
+        return KerasRegressor(**self._arguments({"loss": "mse", **options}))
+
+    def classifier(self, **options: Any) -> Any:
+        return KerasClassifier(**self._arguments(options))
+
+    def _arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        lacking = [name for name in self.lacks if name in options]
+        if lacking:
+            raise LackingError(f"has no {lacking[0]}")
+        options.pop("sparse", None)
+        return self.parameters(**self.defaults | options)
+
+    def network(self, fitted: Any) -> keras.Model:
+        return fitted.model_
+
+    def scaler(self, fitted: Any) -> Any:
+        raise LackingError("scales nothing")
+
+    def export(self, fitted: Any) -> keras.Model:
+        return self.network(fitted)
+
+
+class _KerasWrappers(_SciKeras):
+    name = "keras.wrappers"
+    defaults: ClassVar[dict[str, Any]] = {"model": for_wrappers, "epochs": 1}
+    lacks = ("early_stopping", "target_scaler", "random_state")
+
+    def regressor(self, **options: Any) -> Any:
+        return keras.wrappers.SKLearnRegressor(**self._arguments(options))
+
+    def classifier(self, **options: Any) -> Any:
+        head = {"activation": "softmax", "loss": "categorical_crossentropy"}
+        return keras.wrappers.SKLearnClassifier(**self._arguments({**head, **options}))
+
+    def parameters(self, **options: Any) -> dict[str, Any]:
+        own = {name: options.pop(name) for name in ("model", "warm_start") if name in options}
+        fit = {"verbose": 0, "batch_size": N, **options.pop("fit", {})}
+        for name in ("epochs", "batch_size", "callbacks", "validation_split", "class_weight"):
+            if name in options:
+                fit[name] = options.pop(name)
+        network = {**options.pop("compile", {}), **options}
+        return {**own, "fit_kwargs": fit, **({"model_kwargs": network} if network else {})}
+
+    def grid(self, name: str, values: list[Any]) -> dict[str, Any]:
+        dicts = [self.parameters(**{name: value}) for value in values]
+        key = "model_kwargs" if "model_kwargs" in dicts[0] else "fit_kwargs"
+        return {key: [one[key] for one in dicts]}
+
+    def history(self, fitted: Any) -> dict[str, Any]:
+        return fitted.history_.history
+
+
+class _Transformed(_SciKeras):
+    name = "TransformedTargetRegressor"
+    lacks = ("early_stopping",)
+
+    def regressor(self, **options: Any) -> Any:
+        target = options.pop("target_scaler", StandardScaler())
+        inputs = StandardScaler(with_mean=not options.get("sparse", False))
+        return TransformedTargetRegressor(
+            make_pipeline(inputs, super().regressor(**options)), transformer=target
+        )
+
+    def classifier(self, **options: Any) -> Any:
+        raise LackingError("for regression alone")
+
+    def set(self, **options: Any) -> dict[str, Any]:
+        return {f"regressor__kerasregressor__{k}": v for k, v in self.parameters(**options).items()}
+
+    def named(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        return {f"kerasregressor__{name}": value for name, value in metadata.items()}
+
+    def innermost(self, unfitted: Any) -> Any:
+        return unfitted.regressor[-1]
+
+    def request(self, unfitted: Any) -> None:
+        unfitted.regressor[0].set_fit_request(sample_weight=False)
+        unfitted.regressor[-1].set_fit_request(sample_weight=True)
+
+    def network(self, fitted: Any) -> keras.Model:
+        return fitted.regressor_[-1].model_
+
+    def history(self, fitted: Any) -> dict[str, Any]:
+        return fitted.regressor_[-1].history_
+
+    def scaler(self, fitted: Any) -> Any:
+        return fitted.regressor_[0]
+
+
+LIBRARIES = (_SciKeras(), _KerasWrappers(), _Transformed(), _Ours())
+FEATURES: list[Callable[[Any], Any]] = []
+
+
+def feature(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Add a check, whose docstring says what a library must do."""
+    FEATURES.append(check)
+    return check
+
+
+def epochs_of(lib: Any, fitted: Any) -> int:
+    """Return how many epochs a fit had."""
+    return len(lib.history(fitted)["loss"])
+
+
+def require_equal(found: Any, expected: Any, otherwise: str, tolerance: float = 0.0) -> None:
+    """Raise ``AssertionError`` unless arrays are as close as that."""
+    found, expected = (np.asarray(a, float) for a in (found, expected))
+    require(found.shape == expected.shape, f"shape {found.shape}")
+    require(np.abs(found - expected).max() <= tolerance, otherwise)
+
+
+def learns(lib: Any, *data: Any, **options: Any) -> Any:
+    """Return a regressor that has learnt 1-D or 2-D targets to an R² of 0.8."""
+    options = {"epochs": 150, "rate": 0.05, **options}
+    fitted = lib.fit(lib.regressor(**options), *data)
+    predicted = np.asarray(fitted.predict(data[0]))
+    require(predicted.shape == np.shape(data[1]), f"predicts shape {predicted.shape}")
+    flat = [np.reshape(a, (N, -1)) for a in (data[1], predicted)]
+    score = r2_score(*flat)
+    require(score > 0.8, f"R² {score:.1f}" if score > 0 else "R² below 0")
+    return fitted
+
+
+# scikit-learn's contract
+
+
+@feature
+def clones(lib: Any) -> None:
+    """Keep the epochs in a clone."""
+    found = epochs_of(lib, lib.fit(clone(lib.regressor(epochs=3)), X, Y))
+    require(found == 3, f"trains {found}")
+
+
+@feature
+def validated(lib: Any) -> None:
+    """Keep the epochs in cross-validation."""
+    found = cross_validate(lib.regressor(epochs=3), X, Y, cv=2, return_estimator=True)
+    trained = epochs_of(lib, found["estimator"][0])
+    require(trained == 3, f"trains {trained}")
+
+
+@feature
+def epochs_grid(lib: Any) -> None:
+    """Search a grid of epochs."""
+    search = GridSearchCV(lib.regressor(rate=0.05), lib.grid("epochs", [1, 4]), cv=2)
+    found = epochs_of(lib, lib.fit(search, X, Y).best_estimator_)
+    require(found == 4, f"trains {found}")
+
+
+@feature
+def rate_grid(lib: Any) -> None:
+    """Search a grid of learning rates."""
+    grid = lib.grid("rate", [1e-6, 0.05])
+    search = lib.fit(GridSearchCV(lib.regressor(epochs=5), grid, cv=2), X, Y)
+    rate = float(lib.network(search.best_estimator_).optimizer.learning_rate)
+    require(abs(rate - 0.05) < 1e-6, f"learning rate {rate:.2g}")
+
+
+@feature
+def builder_grid(lib: Any) -> None:
+    """Search a grid of the builder's arguments."""
+    search = lib.fit(GridSearchCV(lib.regressor(), lib.grid("units", [3, 5]), cv=2), X, Y)
+    scores = search.cv_results_["mean_test_score"]
+    require(np.isfinite(scores).all() and scores[0] != scores[1], "no difference")
+
+
+@feature
+def sets(lib: Any) -> None:
+    """Set parameters of optimizer and builder by set_params."""
+    estimator = lib.regressor().set_params(**lib.set(rate=0.5, units=5))
+    found = lib.network(lib.fit(estimator, X, Y))
+    require(float(found.optimizer.learning_rate) == 0.5, "rate not set")
+    require(found.layers[0].units == 5, "units not set")
+
+
+@feature
+def misspelt(lib: Any) -> None:
+    """Refuse a misspelt parameter."""
+    try:
+        estimator = lib.regressor()
+        type(lib.innermost(estimator))(lib.innermost(estimator).model, epohcs=3)
+    except (TypeError, ValueError):
+        return
+    raise AssertionError("takes it")
+
+
+@feature
+def kinds(lib: Any) -> None:
+    """Be a regressor to scikit-learn's is_regressor."""
+    require(is_regressor(lib.regressor()), "is none")
+
+
+@feature
+def classifier_kinds(lib: Any) -> None:
+    """Be a classifier, with stratified folds."""
+    require(is_classifier(lib.classifier()), "is none")
+    folds = check_cv(3, LABELS, classifier=is_classifier(lib.classifier()))
+    require(isinstance(folds, StratifiedKFold), "folds are not stratified")
+
+
+@feature
+def unfitted(lib: Any) -> None:
+    """Raise NotFittedError before fit."""
+    try:
+        lib.regressor().predict(X)
+    except NotFittedError:
+        return
+    raise AssertionError("predicts")
+
+
+@feature
+def names(lib: Any) -> None:
+    """Keep feature names and refuse others."""
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    fitted = lib.fit(lib.regressor(), frame, Y)
+    require(list(getattr(fitted, "feature_names_in_", ())) == list("abcd"), "no feature_names_in_")
+    try:
+        fitted.predict(frame[list("dcba")])
+    except ValueError:
+        return
+    raise AssertionError("takes columns in another order")
+
+
+@feature
+def counts(lib: Any) -> None:
+    """Keep n_features_in_ and refuse another number."""
+    fitted = lib.fit(lib.regressor(), X, Y)
+    require(fitted.n_features_in_ == 4, "no n_features_in_")
+    try:
+        fitted.predict(X[:, :3])
+    except ValueError:
+        return
+    raise AssertionError("takes 3 columns")
+
+
+@feature
+def ensembles(lib: Any) -> None:
+    """Vote, stack and bag."""
+    pair = [("network", lib.regressor()), ("line", Ridge())]
+    for ensemble in (VotingRegressor(pair), StackingRegressor(pair, cv=2)):
+        require(np.isfinite(lib.fit(ensemble, X, Y).predict(X)).all(), "no numbers")
+    lib.fit(BaggingRegressor(lib.regressor(), n_estimators=2), X, Y).predict(X)
+
+
+@feature
+def calibrated(lib: Any) -> None:
+    """Calibrate probabilities."""
+    found = lib.fit(CalibratedClassifierCV(lib.classifier(epochs=20, rate=0.05), cv=2), X, PAIR)
+    require_equal(found.predict_proba(X).sum(axis=1), np.ones(N), "sums are not 1", 1e-6)
+
+
+@feature
+def routed(lib: Any) -> None:
+    """Route sample_weight through a pipeline."""
+    plain = lib.fit(lib.regressor(epochs=5, rate=0.05), X, Y).predict(X)
+    with config_context(enable_metadata_routing=True):
+        estimator = lib.regressor(epochs=5, rate=0.05)
+        lib.request(estimator)
+        keras.utils.set_random_seed(0)
+        weighted = make_pipeline("passthrough", estimator).fit(X, Y, sample_weight=WEIGHT + 0.1)
+    require((np.ravel(weighted.predict(X)) != np.ravel(plain)).any(), "weights change nothing")
+
+
+@feature
+def checks(lib: Any) -> None:
+    """Pass check_estimator (but for 1e-7 of float32)."""
+    failed = [
+        result["check_name"]
+        for make in (lib.regressor, lib.classifier)
+        for result in _checked(make)
+        if result["status"] == "failed"
+    ]
+    require(not failed, f"{len(failed)} fail")
+
+
+def _checked(make: Callable[..., Any]) -> list[dict[str, Any]]:
+    try:
+        estimator = make(epochs=20, rate=0.05)
+    except LackingError:  # TransformedTargetRegressor has no classifier
+        return []
+    return check_estimator(estimator, on_skip=None, on_fail=None, expected_failed_checks=FLOAT32)
+
+
+# Weights
+
+
+@feature
+def absent(lib: Any) -> None:
+    """Take weight 0 as absence."""
+    some = WEIGHT > 0
+    options = {"epochs": 5, "optimizer": "sgd", "batch_size": 16}
+    whole = lib.fit(lib.regressor(**options), X, Y, weight=some.astype(float))
+    part = lib.fit(lib.regressor(**options), X[some], Y[some])
+    require_equal(np.ravel(whole.predict(X)), np.ravel(part.predict(X)), "differs", 1e-4)
+
+
+@feature
+def repeated(lib: Any) -> None:
+    """Take integer weights as repetition."""
+    count = WEIGHT.astype(int)
+    options = {"epochs": 5, "optimizer": "sgd", "batch_size": 1000}
+    weighted = lib.fit(lib.regressor(**options), X, Y, weight=WEIGHT)
+    again = lib.fit(lib.regressor(**options), X.repeat(count, 0), Y.repeat(count))
+    require_equal(np.ravel(weighted.predict(X)), np.ravel(again.predict(X)), "differs", 1e-4)
+
+
+@feature
+def scored(lib: Any) -> None:
+    """Score with weights."""
+    fitted = lib.fit(lib.regressor(), X, Y)
+    expected = r2_score(Y, fitted.predict(X), sample_weight=WEIGHT)
+    require_equal(fitted.score(X, Y, sample_weight=WEIGHT), expected, "differs", 1e-6)
+
+
+@feature
+def class_weights(lib: Any) -> None:
+    """Weight classes by label, or balance them."""
+    few = np.flatnonzero((PAIR == "yes") | (np.arange(N) < 20))
+    y = PAIR[few]
+    balanced = {label: len(y) / (2 * (y == label).sum()) for label in ("yes", "no")}
+    p = [
+        lib.fit(lib.classifier(epochs=5, rate=0.05, **given), X[few], y).predict_proba(X[few])
+        for given in ({"class_weight": "balanced"}, {"class_weight": balanced}, {})
+    ]
+    require_equal(p[0], p[1], "they differ", 1e-5)
+    require(np.abs(p[0] - p[2]).max() > 0.01, "changes nothing")
+
+
+# Labels, targets and inputs
+
+
+@feature
+def strings(lib: Any) -> None:
+    """Take labels that are strings."""
+    fitted = lib.fit(lib.classifier(epochs=100, rate=0.05), X, LABELS)
+    require(fitted.classes_.tolist() == ["high", "low", "middle"], "other classes_")
+    require(fitted.score(X, LABELS) > 0.8, f"accuracy {fitted.score(X, LABELS):.2f}")
+
+
+@feature
+def binary(lib: Any) -> None:
+    """Give both classes a probability."""
+    fitted = lib.fit(lib.classifier(epochs=100, rate=0.05), X, PAIR)
+    p = fitted.predict_proba(X)
+    require(p.shape == (N, 2), f"shape {p.shape}")
+    require_equal(p.sum(axis=1), np.ones(N), "sums are not 1", 1e-6)
+    require((fitted.classes_[p.argmax(axis=1)] == PAIR).mean() > 0.8, "wrong columns")
+
+
+@feature
+def multilabel(lib: Any) -> None:
+    """Take several labels a row."""
+    y = (X[:, :3] > 0).astype(int)
+    given = {"activation": "sigmoid", "loss": "binary_crossentropy"}
+    options = given if isinstance(lib, _KerasWrappers) else {}
+    fitted = lib.fit(lib.classifier(epochs=100, rate=0.05, **options), X, y)
+    predicted = np.asarray(fitted.predict(X))
+    require(predicted.shape == y.shape and np.isin(predicted, (0, 1)).all(), "no 0 and 1")
+    require((predicted == y).mean() > 0.9, f"accuracy {(predicted == y).mean():.2f}")
+
+
+@feature
+def several_targets(lib: Any) -> None:
+    """Learn targets of several columns."""
+    learns(lib, X, np.c_[Y, -2 * Y])
+
+
+@feature
+def sequences(lib: Any) -> None:
+    """Learn from sequences, of shape (n, time, features)."""
+    learns(lib, WINDOWS, WINDOWS.sum(axis=(1, 2)) / 5)
+
+
+@feature
+def sequence_targets(lib: Any) -> None:
+    """Learn targets of shape (n, time)."""
+    learns(lib, WINDOWS, np.cumsum(WINDOWS[:, :, 0], axis=1), epochs=300)
+
+
+def _to_steps(**_: Any) -> keras.Model:
+    built = keras.Sequential([keras.Input((5, 3)), keras.layers.Dense(2)])
+    built.compile(keras.optimizers.Adam(0.05), "mse")
+    return built
+
+
+@feature
+def deep_targets(lib: Any) -> None:
+    """Learn targets of shape (n, time, k)."""
+    learns(lib, WINDOWS, 2 * WINDOWS[:, :, :2], model=lambda **_: _to_steps())
+
+
+@feature
+def named_inputs(lib: Any) -> None:
+    """Take a dict of named inputs."""
+    parts = {"a": X[:, :1], "b": X[:, 1:]}
+    predicted = lib.fit(lib.regressor(model=two_inputs), parts, Y).predict(parts)
+    require(np.shape(predicted) == (N,), f"shape {np.shape(predicted)}")
+
+
+@feature
+def named_outputs(lib: Any) -> None:
+    """Learn a dict of named outputs."""
+    targets = {"p": Y, "q": -Y}
+    loss = {} if isinstance(lib, _KerasWrappers) else {"loss": {"p": "mse", "q": "mae"}}
+    found = lib.fit(lib.regressor(model=two_outputs, **loss), X, targets).predict(X)
+    require(set(found) == {"p", "q"}, "no outputs by name")
+
+
+@feature
+def sparse_inputs(lib: Any) -> None:
+    """Take sparse matrices."""
+    some = np.where(np.abs(X) > 1, X, 0)
+    found = [
+        np.ravel(lib.fit(lib.regressor(sparse=True), data, Y).predict(data))
+        for data in (sparse.csr_matrix(some), some)
+    ]
+    require_equal(*found, "differs from dense", 1e-4)
+
+
+@feature
+def datasets(lib: Any) -> None:
+    """Fit on a tf.data.Dataset."""
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    fitted = lib.fit(lib.regressor(epochs=2), batches, None)
+    require(np.isfinite(fitted.predict(X)).all(), "no numbers")
+
+
+# Scaling
+
+
+@feature
+def raw_units(lib: Any) -> None:
+    """Learn targets of 1e6 ± 2e3 from inputs of 1e3 ± 5."""
+    learns(lib, RAW_X, RAW_Y)
+
+
+@feature
+def nonlinear(lib: Any) -> None:
+    """Scale targets by any transformer that is a parameter."""
+    learns(lib, X, np.exp(Y / 3), target_scaler=PowerTransformer())
+
+
+@feature
+def held_out(lib: Any) -> None:
+    """Keep validation rows from the scaler."""
+    fitted = lib.fit(lib.regressor(validation_split=0.25), RAW_X, RAW_Y)
+    require(lib.scaler(fitted).n_samples_seen_ == 60, "scaler has seen them")
+
+
+@feature
+def validation_scale(lib: Any) -> None:
+    """Scale validation rows as training rows."""
+    fitted = lib.fit(
+        lib.regressor(optimizer="sgd", rate=0.0), RAW_X, RAW_Y, validation=(RAW_X, RAW_Y)
+    )
+    history = lib.history(fitted)
+    require(history["loss"][0] < 1e3, "scales nothing")
+    ratio = history["val_loss"][0] / history["loss"][0]
+    require(abs(ratio - 1) < 1e-6, f"val_loss is {ratio:.0e} times loss on the same rows")
+
+
+@feature
+def metric_units(lib: Any) -> None:
+    """Report metrics in target units."""
+    fitted = lib.fit(lib.regressor(optimizer="sgd", rate=0.0, metrics=["mae"]), RAW_X, RAW_Y)
+    history = lib.history(fitted)
+    (name,) = set(history) - {"loss"}
+    error = np.abs(np.ravel(fitted.predict(RAW_X)) - RAW_Y).mean()
+    require(abs(history[name][0] / error - 1) < 1e-3, "in scaled units")
+
+
+@feature
+def one_file(lib: Any) -> None:
+    """Ship one Keras file that takes and returns raw units."""
+    fitted = lib.fit(lib.regressor(epochs=150, rate=0.05), RAW_X, RAW_Y)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        lib.export(fitted).save(path)
+        found = keras.saving.load_model(path, compile=False).predict(RAW_X, verbose=0)
+    score = r2_score(RAW_Y, np.ravel(found))
+    require(score > 0.8, "its file does not predict raw units")
+
+
+@feature
+def stratified(lib: Any) -> None:
+    """Stratify the validation split of a classifier."""
+    y = np.r_[np.zeros(72, int), np.ones(8, int)]
+
+    def share(y_true: Any, y_pred: Any) -> Any:
+        return y_true[:, -1:]
+
+    fitted = lib.fit(lib.classifier(validation_split=0.25, metrics=[share]), X, y)
+    found = lib.history(fitted)["val_share"][0]
+    require(abs(found - 0.1) < 0.01, f"{found:.0%} of a class of 10%")
+
+
+# Keras's surface
+
+
+@feature
+def instances(lib: Any) -> None:
+    """Serve several fits from one optimizer and loss object."""
+    own = {"optimizer": keras.optimizers.Adam(0.05), "loss": keras.losses.Huber()}
+    estimator = lib.regressor(epochs=3, **own)
+    first = np.ravel(lib.fit(estimator, X, Y).predict(X))
+    require_equal(np.ravel(lib.fit(estimator, X, Y).predict(X)), first, "second fit differs", 1e-5)
+
+
+@feature
+def given_model(lib: Any) -> None:
+    """Leave a given keras.Model as it is."""
+    model = compiled()
+    before = [w.copy() for w in model.get_weights()]
+    given = {} if isinstance(lib, _KerasWrappers) else {"optimizer": keras.optimizers.Adam(0.05)}
+    lib.fit(lib.regressor(model=model, **given), X, Y)
+    same = all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+    require(same, "trains it")
+
+
+@feature
+def compile_keywords(lib: Any) -> None:
+    """Hand keywords to compile."""
+    fitted = lib.fit(lib.regressor(compile={"weighted_metrics": ["mae"]}), X, Y)
+    require(len(lib.history(fitted)) == 2, "ignored")
+
+
+@feature
+def fit_keywords(lib: Any) -> None:
+    """Hand keywords to fit."""
+    options = {"epochs": 2, "validation_split": 0.2, "fit": {"validation_freq": 2}}
+    found = lib.history(lib.fit(lib.regressor(**options), X, Y))
+    require(len(found["val_loss"]) == 1, "ignored")
+
+
+@feature
+def callbacks(lib: Any) -> None:
+    """Copy callbacks for each fit."""
+    stop = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)
+    fitted = lib.fit(lib.regressor(epochs=9, callbacks=[stop]), X, Y)
+    require(epochs_of(lib, fitted) == 2, "does not stop")
+    require(stop.model is None, "uses the user's object")
+
+
+@feature
+def stops(lib: Any) -> None:
+    """Stop early and restore the best weights by one parameter."""
+    fitted = lib.fit(lib.regressor(epochs=300, rate=0.2, early_stopping=True), X, Y)
+    require(epochs_of(lib, fitted) < 300, "does not stop")
+
+
+@feature
+def goes_on(lib: Any) -> None:
+    """Go on by partial_fit."""
+    fitted = lib.fit(lib.regressor(epochs=2), X, Y)
+    require(hasattr(fitted, "partial_fit"), "no partial_fit")
+    fitted.partial_fit(X, Y)
+    require(int(lib.network(fitted).optimizer.iterations) == 3, "begins anew")
+
+
+@feature
+def warm(lib: Any) -> None:
+    """Go on by warm_start."""
+    estimator = lib.fit(lib.regressor(epochs=2, warm_start=True), X, Y)
+    again = lib.fit(estimator, X, Y)
+    require(int(lib.network(again).optimizer.iterations) == 4, "begins anew")
+
+
+# Objects, random numbers, failures
+
+
+@feature
+def pickles(lib: Any) -> None:
+    """Pickle and deep-copy to the same predictions."""
+    fitted = lib.fit(lib.regressor(), X, Y)
+    for other in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        require_equal(other.predict(X), fitted.predict(X), "differs")
+
+
+@feature
+def seeded(lib: Any) -> None:
+    """Repeat a fit to the bit by random_state."""
+    found = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        found.append(lib.regressor(epochs=3, random_state=0, batch_size=16).fit(X, Y).predict(X))
+    require_equal(*found, "differs")
+
+
+@feature
+def global_states(lib: Any) -> None:
+    """Leave the global random states alone."""
+    keras.utils.set_random_seed(0)
+    before = _states()
+    lib.regressor(random_state=0, batch_size=16).fit(X, Y)
+    require(_states() == before, "changes them")
+
+
+def _states() -> tuple[Any, ...]:
+    tf_state = keras.src.random.seed_generator.global_seed_generator().state
+    return random.getstate(), np.random.get_state()[1].tolist(), np.asarray(tf_state).tolist()  # noqa: NPY002
+
+
+@feature
+def workers(lib: Any) -> None:
+    """Predict the same bits at n_jobs=2."""
+    estimator = lib.regressor(random_state=0)
+    one, two = (cross_val_predict(estimator, X, Y, cv=2, n_jobs=n) for n in (1, 2))
+    require_equal(one, two, "differs")
+
+
+@feature
+def threads(lib: Any) -> None:
+    """Predict in threads."""
+    fitted = lib.fit(lib.regressor(), X, Y)
+    expected = fitted.predict(X)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(fitted.predict, [X] * 16):
+            require_equal(found, expected, "differs")
+
+
+@feature
+def quiet(lib: Any) -> None:
+    """Print nothing unless asked."""
+    said = io.StringIO()
+    keras.utils.enable_interactive_logging()
+    try:
+        with contextlib.redirect_stdout(said):
+            lib.fit(lib.regressor(), X, Y).predict(X)
+    finally:
+        keras.utils.disable_interactive_logging()
+    require(not said.getvalue(), "prints progress bars")
+
+
+@feature
+def bad_input(lib: Any) -> None:
+    """Say in which row and column NaN is."""
+    bad = pd.DataFrame(X, columns=list("abcd"))
+    bad.loc[3, "c"] = np.nan
+    try:
+        lib.fit(lib.regressor(), bad, Y)
+    except ValueError as error:
+        require(re.search("row 3.*'c'", str(error)), "only that there is one")
+        return
+    raise AssertionError("trains on it")
+
+
+@feature
+def narrow(lib: Any) -> None:
+    """Refuse a network with fewer outputs than targets."""
+    several = np.c_[Y, -Y, Y]
+    lib.fit(lib.regressor(model=lambda **_: compiled(3)), X, several)
+    try:
+        lib.fit(lib.regressor(model=lambda **_: compiled(1)), X, several)
+    except ValueError:
+        return
+    raise AssertionError("trains against broadcast targets")
+
+
+class _Fails(keras.callbacks.Callback):
+    def __init__(self, error: type[BaseException], at: int) -> None:
+        super().__init__()
+        self.error, self.at = error, at
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == self.at:
+            raise self.error
+
+
+@feature
+def failed_refit(lib: Any) -> None:
+    """Keep the earlier fit when a later one fails."""
+    fitted = lib.fit(lib.regressor(epochs=2), X, Y)
+    expected = fitted.predict(X)
+    fitted.set_params(**lib.set(epochs=2, callbacks=[_Fails(RuntimeError, 0)]))
+    with contextlib.suppress(RuntimeError):
+        lib.fit(fitted, 3 * X, Y)
+    require_equal(fitted.predict(X), expected, "predicts otherwise")
+
+
+@feature
+def interrupted(lib: Any) -> None:
+    """Be fitted after Ctrl-C."""
+    estimator = lib.regressor(epochs=5, callbacks=[_Fails(KeyboardInterrupt, 2)])
+    with contextlib.suppress(KeyboardInterrupt):
+        lib.fit(estimator, X, Y)
+    require(np.isfinite(estimator.predict(X)).all(), "no numbers")
+
+
+def cell(check: Callable[[Any], Any], library: Any) -> str:
+    """Return "yes", or "no" and what came instead."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            check(library)
+    except (AssertionError, LackingError) as error:
+        return f"no: {error}"
+    except Exception as error:  # whatever a library raises is its answer
+        return f"no: {type(error).__name__}: {_short(str(error))}"
+    return "yes"
+
+
+def _short(message: str) -> str:
+    """Return the beginning of a message, without what differs from run to run."""
+    text = " ".join((message.strip() or "no message").splitlines()[:1])
+    text = re.sub(r"0x[0-9a-f]+|(?<!\w)/\S+|(?<=[a-z])_\d+", "", text).replace("|", "/")
+    return text if len(text) <= 70 else f"{text[:70].rpartition(' ')[0]} …"
+
+
+def report() -> str:
+    """Run all checks and return the page."""
+    rows = []
+    for check in FEATURES:
+        label = str(check.__doc__).removesuffix(".")
+        cells = [cell(check, library) for library in LIBRARIES]
+        print(f"{label}: {', '.join(cells)}", flush=True)
+        rows.append([label, *cells])
+    count = ["**yes**", *(str([row[i] for row in rows].count("yes")) for i in range(1, 5))]
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return "\n\n".join(
+        [
+            "# What each library does",
+            "Written by `python benchmarks/parity.py`, which holds the checks: each cell is what "
+            "came when it ran. SciKeras and `keras.wrappers` stand alone; "
+            "`TransformedTargetRegressor` stands around a pipeline of `StandardScaler` and "
+            f"SciKeras. Python {platform.python_version()}, {versions}.",
+            markdown(["feature", *(library.name for library in LIBRARIES)], [*rows, count]),
+        ]
+    )
+
+
+def main() -> None:
+    """Run all and write the table."""
+    keras.utils.disable_interactive_logging()  # keras.wrappers has no verbose
+    warnings.simplefilter("ignore")  # of libraries on another's version
+    text = report()
+    print(text)
+    PARITY.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
