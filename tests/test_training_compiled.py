@@ -243,7 +243,7 @@ def test_any_number_of_rows_is_trained_as_keras_does(rows):
     assert results[1][1] == pytest.approx(results[0][1], rel=1e-5)
 
 
-@pytest.mark.parametrize("case", [weighted, dropout, gru, own_step, several_outputs, own_loss])
+@pytest.mark.parametrize("case", [weighted, dropout, gru, own_step, several_outputs])
 @pytest.mark.parametrize("rows", [5, 32, ROWS])
 def test_epochs_that_nobody_looks_at_give_the_same_bits(case, rows):
     results = []
@@ -251,7 +251,7 @@ def test_epochs_that_nobody_looks_at_give_the_same_bits(case, rows):
         network, data = made(case)
         data = keras.tree.map_structure(lambda array: array[:rows], data)
         batches = Batches(data, BATCH, 3)
-        arguments = {"epochs": 3, "callbacks": callbacks, "engine": "compiled"}
+        arguments = {"epochs": 31, "callbacks": callbacks, "engine": "compiled"}
         history = train(network, batches, None, **arguments).history
         results.append((history, [array.tobytes() for array in values(network)]))
     assert results[0] == results[1]

@@ -153,15 +153,9 @@ class Pass:
             stack = keras.tree.map_structure(stacked, rows)
             return self._many(stack, count, tf.constant(True), tf.constant(False))[1]
 
-        def with_last() -> Any:
-            logs = all_but_last()
-            return tf.cond(
-                tf.size(order) % batch > 0,
-                lambda: self._run_one(last, tf.constant(False)),
-                lambda: logs,
-            )
-
-        return tf.cond(count > 0, with_last, lambda: self._run_one(last, tf.constant(True)))
+        logs = tf.cond(count > 0, all_but_last, lambda: _blank(self._step.structured_outputs))
+        has_last = tf.size(order) % batch > 0
+        return tf.cond(has_last, lambda: self._run_one(last, count == 0), lambda: logs)
 
     def _traced(self, example: Any, rows: int | None) -> Any:
         """Return the step for batches of so many rows, or of any."""
@@ -197,8 +191,7 @@ class Pass:
             loss = tf.reduce_sum(tf.cast(logs.get("loss", 0.0), tf.float32))
             return step + 1, loss, {name: logs[name] for name in last}
 
-        blank = {name: tf.zeros(spec.shape, spec.dtype) for name, spec in self._last.items()}
-        steps, _, last = tf.while_loop(goes_on, run, (0, 0.0, blank))
+        steps, _, last = tf.while_loop(goes_on, run, (0, 0.0, _blank(self._last)))
         return steps, self._logs(last)
 
     def _begin(self, is_first: Any) -> None:
@@ -272,6 +265,10 @@ def _last_logs(model: Any, logs: Any) -> dict[str, Any]:
     if not isinstance(logs, dict):
         raise TypeError(f"a step returns {type(logs).__name__}, and no dict of logs")
     return {} if logs.keys() == model.get_metrics_result().keys() else logs
+
+
+def _blank(specs: dict[str, Any]) -> dict[str, Any]:
+    return {name: tf.zeros(spec.shape, spec.dtype) for name, spec in specs.items()}
 
 
 def _operations(graph: tf.Graph) -> set[str]:
