@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -215,3 +216,93 @@ def test_quantiles_of_many_columns_make_a_small_file(tmp_path):
 def test_power_transforms_without_standardisation_have_their_own_units():
     transformer = PowerTransformer(standardize=False).fit(TIMES[:, 1:])
     assert certify(transformer, to_keras(transformer), TIMES[:, 1:]).given < 1e-5
+
+
+def test_columns_of_a_frame_are_taken_by_name():
+    frame = pd.DataFrame({"a": RNG.normal(size=40), "b": 1e3 + RNG.normal(size=40)})
+    table = ColumnTransformer([("a", StandardScaler(), ["a"]), ("b", StandardScaler(), ["b"])])
+    table.fit(frame)
+    for inputs in ("matrix", "columns"):
+        model = to_keras(table, inputs=inputs)
+        assert certify(table, model, frame[["b", "a"]]).given < 1e-4
+        assert certify(table, model, frame.assign(c="text")[["c", "b", "a"]]).given < 1e-4
+    scaler = StandardScaler().fit(frame)  # which takes them in its own order alone
+    with pytest.raises(ValueError, match="in the same order"):
+        certify(scaler, to_keras(scaler), frame[["b", "a"]])
+
+
+def test_what_certify_takes():
+    scaler = sks.StandardScaler().fit(np.arange(6.0).reshape(3, 2))
+    model = to_keras(scaler)
+    with pytest.raises(NotFittedError, match="StandardScaler"):
+        certify(sks.StandardScaler(), model)
+    with pytest.raises(TypeError, match=r"compares with the keras\.Model .* got a NoneType"):
+        certify(scaler, None)
+    with pytest.raises(TypeError, match=r"takes the fitted object .* got a type"):
+        certify(sks.StandardScaler, model)
+    with pytest.raises(ValueError, match="X has no rows to compare on"):
+        certify(scaler, model, np.empty((0, 2)))
+
+
+@needs_float64
+def test_predict_is_given_integers_where_the_model_takes_them():
+    X = 2**30 + np.arange(50).reshape(-1, 1)  # float32 has every 64th of them
+    scaler = sks.StandardScaler().fit(X)
+    certificate = certify(scaler, to_keras(scaler, dtype="int32"), X)
+    assert certificate.through_predict < 1e-6
+    assert certificate.given < 1e-6
+
+
+NAMED = {"wide": RNG.normal(size=(60, 3)) * 5 + 100, "long": RNG.normal(size=(60, 4, 2)) + 20}
+Y = {"a": NAMED["wide"][:, :1] * 3, "b": NAMED["long"][:, 0] - 7}
+
+
+def few_epochs(**options):
+    return sks.ScaledKerasRegressor(**{**QUICK, "epochs": 1, **options})
+
+
+@needs_float64
+@pytest.mark.parametrize("kind", [dict, list])
+def test_several_inputs_and_outputs(kind):
+    X = NAMED if kind is dict else list(NAMED.values())
+    regressor = few_epochs().fit(X, Y)
+    model = to_keras(regressor)
+    certificate = certify(regressor, model, X)
+    # float32 inputs: half a step of a mean 20 standard deviations from zero.
+    assert certificate.within < 1e-4
+    assert certificate.beyond < 1e-4
+    assert certificate.given < 1e-4
+    assert certificate.through_predict < 1e-4
+    other = few_epochs(random_state=7).fit(X, Y)
+    assert certify(regressor, to_keras(other), X).error > 1e-3
+    none = {name: one[:0] for name, one in NAMED.items()}
+    with pytest.raises(ValueError, match="X has no rows"):
+        certify(regressor, model, none if kind is dict else list(none.values()))
+
+
+@needs_float64
+def test_inputs_and_outputs_by_columns_of_a_table():
+    frame = pd.DataFrame(NAMED["wide"], columns=["u", "v", "w"])
+    targets = pd.DataFrame({"p": frame["u"] * 2, "q": frame["v"] - 1, "r": frame["w"]})
+    regressor = few_epochs(
+        input_columns={"left": ["w"], "right": ["u", "v"]},
+        target_columns={"first": ["r"], "second": ["p", "q"]},
+    ).fit(frame, targets)
+    for inputs in ("matrix", "columns", "pair"):
+        certificate = certify(regressor, to_keras(regressor, inputs=inputs), frame)
+        assert certificate.within < 1e-4
+        assert certificate.given < 1e-4
+    pipeline = make_pipeline(StandardScaler(), few_epochs(input_columns={"l": [0], "r": [1, 2]}))
+    pipeline.fit(NAMED["wide"], Y["a"])
+    assert certify(pipeline, to_keras(pipeline), NAMED["wide"]).error < 1e-4
+
+
+def test_rows_that_the_map_takes_and_scikit_learn_refuses():
+    encoder = OneHotEncoder().fit([[1.0], [2.0]])
+    scaled = make_pipeline(FunctionTransformer(np.log1p), encoder)
+    X = np.log1p([[1.0], [2.0], [1.0]])
+    scaled.fit(np.expm1(X))
+    given = np.expm1(X) * (1 + np.array([[0.0], [1e-13], [0.0]]))
+    certificate = certify(scaled, to_keras(scaled, dtype=widest_float()), given)
+    assert certificate.within == 0.0
+    assert certificate.n_refused == 1

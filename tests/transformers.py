@@ -170,6 +170,16 @@ around an estimator of this package. Encoders and imputers take numbers alone. W
 raises on a value (an unknown category, a number that is not positive under Box-Cox), the model
 returns NaN. Anything else is refused by name: `register_map` and `register_function` add to this.
 
+Some steps jump: bins, categories, thresholds, repeated quantiles. Behind a step that computes,
+training values lie on the jumps, and NumPy, scikit-learn and each backend round them otherwise.
+Where the jump was a training value (a category, a quantile edge, a repeated quantile), numbers
+within a billionth of the column's range count as that value (a millionth on JAX without x64), so
+that training rows are on the side that scikit-learn says. At thresholds and at uniform or k-means
+edges the last digit decides: behind scikit-learn's scalers and products it is scikit-learn's on
+TensorFlow and PyTorch, but not always where XLA compiles. Where jumps are as near each other as
+rounding (quantiles of a spline's columns), no tolerance helps: `to_keras` warns, and
+`certify(fitted, model, X)` measures.
+
 Refused too: `SplineTransformer(extrapolation="linear")` of degree 0 or 1 for several columns, where
 scikit-learn 1.9 counts the degree up from column to column, so that neither its numbers nor the
 right ones would be what is expected.

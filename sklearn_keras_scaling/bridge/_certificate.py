@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
+from .._structure import each, part, parts
 from ._graph import input_shape
-from ._measuring import largest_difference, standard_unit, typical_rows
-from ._registry import is_network, map_of, network_of
+from ._measuring import BEYOND, largest_difference, standard_unit, typical_rows
+from ._registry import ScaledNetwork, is_network, map_of, network_of
 
-#: How far beyond the training data's range numbers are tried, as a multiple of it.
-_BEYOND = 3.0
+#: Below this, in standardised units, two numbers differ by rounding and by no jump.
+_AGREES = 1e-6
+#: Roundings beside a number next to a jump that are tried.
+_STEPS = (1, -1, 2, -2, 3, -3, 4, -4, 8, -8, 16, -16)
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Certificate:
     given : float or None
         On the rows that were given, in the standard deviations of the outputs there.
     through_predict : float
-        Over the training range through ``model.predict``, which rounds every input to
-        float32, whatever the model's input is.
+        Over the training range through ``model.predict``, which rounds floats to float32,
+        whatever the model's input is; a model of integers is given integers.
     n_refused : int
         Given rows that scikit-learn refuses; they are left out.
     """
@@ -55,7 +60,7 @@ class Certificate:
     def __str__(self) -> str:
         rows = {
             "within the training range": self.within,
-            f"up to {_BEYOND:.0f} times as far": self.beyond,
+            f"up to {BEYOND:.0f} times as far": self.beyond,
             "on the given rows": self.given,
             "through model.predict": self.through_predict,
         }
@@ -75,9 +80,9 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
     model : keras.Model
         What it returned, or what came of it: a file loaded again, a folded model, the
         same under another backend.
-    X : array-like or data frame, default=None
+    X : array-like, data frame, or dict or list of arrays, default=None
         Rows to try as well, as ``fitted`` takes them; in raw units, or in scaled space for
-        an inverse.
+        an inverse. Columns of a data frame are taken by their names.
     inverse : bool, default=False
         Whether the model is the inverse.
 
@@ -88,8 +93,21 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
 
     Raises
     ------
+    TypeError
+        If ``fitted`` or ``model`` is something else.
+    sklearn.exceptions.NotFittedError
+        If ``fitted`` is not fitted.
     ValueError
-        If ``model`` returns another shape than ``fitted``, or if ``fitted`` refuses ``X``.
+        If ``model`` returns another shape than ``fitted``, if ``fitted`` refuses ``X``, or if
+        ``X`` has no rows.
+
+    Notes
+    -----
+    Of the values next to a jump those are tried that lie on it, as training values do: whose
+    images behind other steps are the edge, category or repeated quantile itself. There the
+    model is right if it does what ``fitted`` does. Next to it, within a billionth of the
+    range, it may take the other side (see :func:`to_keras`); on rows that are given, that
+    counts.
 
     Examples
     --------
@@ -100,12 +118,16 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
     >>> bool(certificate.within < 1e-6), bool(certificate.through_predict > 1e-3)
     (True, True)
     """
+    _check(fitted, model)
     pair = _Pair(fitted, model, inverse)
-    near, far = pair.rows(1.0), pair.rows(_BEYOND)
+    near = pair.rows(1.0)
     expected, kept = pair.original(near)
     unit = pair.unit(expected)
+    near, far = (pair.on_edges(rows, unit) for rows in (near, pair.rows(BEYOND)))
+    expected, kept = pair.original(near)
     given, n_refused = None, 0
     if X is not None:
+        X = pair.read(X)
         wanted, taken = pair.original(X)
         given = pair.difference(X, wanted, taken, pair.unit(wanted))
         n_refused = len(taken) - int(taken.sum())
@@ -120,61 +142,116 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
     )
 
 
+def _check(fitted: Any, model: Any) -> None:
+    if not isinstance(fitted, BaseEstimator):
+        raise TypeError(
+            "certify takes the fitted object that was given to to_keras, got a "
+            f"{type(fitted).__name__}."
+        )
+    check_is_fitted(fitted)
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"certify compares with the keras.Model that to_keras returned, got a "
+            f"{type(model).__name__}."
+        )
+
+
 class _Pair:
-    """A fitted object and the model that stands for it."""
+    """A fitted object and the model that stands for it.
+
+    Rows are an array, a data frame, or a dict or list of arrays; outputs are a list of arrays.
+    """
 
     def __init__(self, fitted: Any, model: Any, inverse: bool) -> None:
         self.fitted, self.model = fitted, model
         self.inverse = inverse
-        self.map = network_of(fitted).inputs if is_network(fitted) else map_of(fitted)
+        self.parts = (
+            network_of(fitted) if is_network(fitted) else ScaledNetwork(map_of(fitted), None)
+        )
         self.shape = input_shape(fitted)
+        self.is_several = isinstance(self.shape, dict | list)
         self.names = None if inverse else getattr(fitted, "feature_names_in_", None)
 
-    def unit(self, expected: np.ndarray) -> np.ndarray:
+    def unit(self, expected: list[np.ndarray]) -> list[np.ndarray]:
         """Return the standard deviation of each output."""
-        return standard_unit(expected, self.shape) if len(expected) else np.ones(1)
+        shape = () if self.is_several else self.shape
+        return [standard_unit(one, shape) if len(one) else np.ones(1) for one in expected]
 
-    def rows(self, spread: float) -> np.ndarray:
+    def rows(self, spread: float) -> Any:
         """Return rows like those of the training data."""
-        rows = typical_rows(self.map, self.shape, spread=spread)
+        if self.is_several:
+            found = each(
+                lambda _, map_, shape: typical_rows(map_, shape, spread=spread),
+                self.parts.inputs,
+                self.shape,
+            )
+            n = min(map(len, parts(found)))
+            tensors = self.model.input
+            return each(lambda name, one: _integers(one[:n], part(tensors, name)), found)
+        rows = typical_rows(self.parts.table_map, self.shape, spread=spread)
         if self.inverse:
             with np.errstate(all="ignore"):
-                rows = np.asarray(self.map.forward(rows, np))
+                rows = np.asarray(self.parts.inputs.forward(rows, np))
             rows = rows[np.isfinite(rows).reshape(len(rows), -1).all(axis=1)]
-        dtype = np.dtype(keras.tree.flatten(self.model.input)[0].dtype)
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            rows = np.clip(np.rint(np.nan_to_num(rows)), limits.min, limits.max)
-        return rows
+        return _integers(rows, keras.tree.flatten(self.model.input)[0])
 
-    def original(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, X: Any) -> Any:
+        """Return given rows in a form that can be sliced."""
+        if self.is_several:
+            X = each(lambda _, one: np.asarray(one), dict(X) if isinstance(X, dict) else list(X))
+        elif not hasattr(X, "columns"):
+            X = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+        if not _length(X):
+            raise ValueError("X has no rows to compare on. Pass some, or leave it out.")
+        return X
+
+    def original(self, X: Any) -> tuple[list[np.ndarray], np.ndarray]:
         """Return what scikit-learn makes of the rows that it takes, and which they are."""
-        every = np.ones(len(X), dtype=bool)
+        kept = np.ones(_length(X), dtype=bool)
         try:
-            return self._original(X), every
+            return self._original(X), kept
         except ValueError:
-            kept = self._accepted(X)
-            if kept is None or kept.all():
+            accepted = self._accepted(X)
+            if accepted is None or accepted.all():
                 raise
-        if not kept.any():
-            return np.empty((0, 1)), kept
-        return self._original(X.iloc[kept] if hasattr(X, "iloc") else np.asarray(X)[kept]), kept
+        if not accepted.any():
+            return [np.empty((0, 1))], accepted
+        return self._original(_chosen(X, accepted)), accepted
 
     def _accepted(self, X: Any) -> np.ndarray | None:
-        """Return the rows without a value that scikit-learn refuses: there the map has NaN."""
+        """Return the rows that scikit-learn takes; None if that is no matter of single rows."""
         if self.inverse:
             return None
         try:
             with np.errstate(all="ignore"):
-                scaled = np.asarray(self.map.forward(self._matrix(X), np))
+                scaled = parts(self.parts.scale(self._matrix(X), np))
         except ValueError:  # of another shape, or of text
             return None
-        return ~np.isnan(scaled).reshape(len(scaled), -1).any(axis=1)
+        accepted = np.ones(_length(X), dtype=bool)
+        for one in scaled:  # where it raises, the map has NaN
+            accepted &= ~np.isnan(np.asarray(one)).reshape(len(one), -1).any(axis=1)
+        refused = self._refused(X, np.flatnonzero(accepted))
+        if refused and len(refused) == accepted.sum():
+            return None
+        accepted[refused] = False
+        return accepted
 
-    def _original(self, X: Any) -> np.ndarray:
-        methods = ("predict_proba", "predict") if is_network(self.fitted) else ("transform",)
+    def _refused(self, X: Any, rows: np.ndarray) -> list[int]:
+        """Return which of these rows scikit-learn refuses, by halves."""
+        try:
+            if len(rows):
+                self._original(_chosen(X, rows))
+            return []
+        except ValueError:
+            if len(rows) == 1:
+                return [int(rows[0])]
+        middle = len(rows) // 2
+        return self._refused(X, rows[:middle]) + self._refused(X, rows[middle:])
+
+    def _original(self, X: Any) -> list[np.ndarray]:
+        methods = ("predict_proba", "predict") if self.parts.network is not None else ("transform",)
         methods = ("inverse_transform",) if self.inverse else methods
-        method = next(name for name in methods if hasattr(self.fitted, name))
+        method = getattr(self.fitted, next(name for name in methods if hasattr(self.fitted, name)))
         if self.names is not None and isinstance(X, np.ndarray):
             import pandas as pd
 
@@ -182,46 +259,167 @@ class _Pair:
         X = X.copy() if hasattr(X, "copy") else X  # of transformers with copy=False
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = getattr(self.fitted, method)(X)
-        return np.asarray(result.todense() if hasattr(result, "todense") else result, np.float64)
+            try:
+                result = method(X)
+            except TypeError:  # encoders of numbers as objects want objects
+                if not hasattr(X, "astype"):
+                    raise
+                result = method(X.astype(object))
+        return [
+            np.asarray(one.todense() if hasattr(one, "todense") else one, np.float64)
+            for one in parts(result)
+        ]
+
+    def on_edges(self, rows: Any, unit: list[np.ndarray]) -> Any:
+        """Return the rows, those next to a jump moved onto it.
+
+        There the map agrees with scikit-learn, one rounding beside it need not; where no
+        such number is near, the row is moved away from the jump.
+        """
+        if self.inverse or self.is_several or rows.ndim != 2:
+            return rows
+        apart = self._disagreement(rows, unit)
+        hard = np.flatnonzero(apart > _AGREES)
+        found, apart = rows[hard], apart[hard]
+        with np.errstate(all="ignore"):
+            small = 1e-6 * standard_unit(rows, self.shape)
+        # A network mixes the columns: which one it was does not show.
+        columns = self.parts.table_map.reads(rows.shape[1]) if self.parts.network is None else ()
+        for column in columns:
+            if not (apart > _AGREES).any():
+                break
+            tried = np.stack([found, *_beside(found, column, small[column])])
+            each_one = self._disagreement(tried.reshape(-1, rows.shape[1]), unit)
+            apart_then = each_one.reshape(len(tried), -1)
+            best, every = apart_then.argmin(axis=0), np.arange(len(hard))  # the first of equals
+            found, apart = tried[best, every], apart_then[best, every]
+        rows = rows.copy()
+        rows[hard] = np.where((apart > _AGREES)[:, None], found + 3 * small, found)
+        return rows
+
+    def _disagreement(self, rows: np.ndarray, unit: list[np.ndarray]) -> np.ndarray:
+        """Return for each row how far the map is from scikit-learn; infinity where that refuses."""
+        apart = np.full(len(rows), np.inf)
+        try:
+            wanted, kept = self.original(rows)
+        except ValueError:  # none of them is taken
+            return apart
+        if not kept.any():
+            return apart
+        with np.errstate(all="ignore"):
+            found = self._host(rows[kept])
+            apart[kept] = 0.0
+            for one, other, scale in zip(found, wanted, unit, strict=True):
+                same = (one == other) | (np.isnan(one) & np.isnan(other))
+                each_one = np.where(same, 0.0, np.fmin(np.abs(one - other) / scale, 1.0))
+                apart[kept] += each_one.reshape(len(one), -1).sum(axis=1)
+        return apart
+
+    def _host(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return what the maps make of rows, with the network between them."""
+        found = self.parts.scale(rows, np)
+        if self.parts.network is not None:
+            scaled = each(lambda _, one: np.asarray(one).astype(keras.config.floatx()), found)
+            outputs = self.parts.network(scaled, training=False)
+            outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+            found = self.parts.unscale(
+                keras.tree.map_structure(lambda one: one.astype(np.float64), outputs), np
+            )
+        return [np.asarray(one, np.float64) for one in parts(found)]
 
     def difference(
         self,
         X: Any,
-        wanted: np.ndarray,
+        wanted: list[np.ndarray],
         kept: np.ndarray,
-        unit: np.ndarray,
+        unit: list[np.ndarray],
         call: Any = None,
     ) -> float:
         """Return the largest difference of the model on the rows that scikit-learn takes."""
         if not kept.any():
             return float("nan")
-        found = (call or self.model)(self._model_input(self._matrix(X)[kept]))
-        found = np.asarray(keras.ops.convert_to_numpy(found), np.float64)
-        if found.shape != wanted.shape:
+        outputs = (call or self.model)(self._model_input(_chosen(self._matrix(X), kept)))
+        found = [
+            np.asarray(keras.ops.convert_to_numpy(one), np.float64)
+            for one in parts(self._in_order(outputs))
+        ]
+        shapes = [[one.shape for one in arrays] for arrays in (found, wanted)]
+        if shapes[0] != shapes[1]:
+            got, expected = (one[0] if len(one) == 1 else one for one in shapes)
             raise ValueError(
-                f"model returns shape {found.shape} where {type(self.fitted).__name__} returns "
-                f"{wanted.shape}. Give the model that to_keras made of it."
+                f"model returns shape {got} where {type(self.fitted).__name__} returns "
+                f"{expected}. Give the model that to_keras made of it."
             )
-        return largest_difference(found, wanted, unit)
+        return max(map(largest_difference, found, wanted, unit))
 
-    def _matrix(self, X: Any) -> np.ndarray:
+    def _in_order(self, outputs: Any) -> Any:
+        """Return the outputs in the order of the fitted object's."""
+        wanted = self.parts.outputs
+        if not (isinstance(outputs, dict) and isinstance(wanted, dict)):
+            return outputs
+        return {name: outputs[name] for name in wanted if name in outputs}
+
+    def _matrix(self, X: Any) -> Any:
         """Return rows as numbers, with zeros in columns that nothing reads: they may be text."""
+        if self.is_several:
+            return each(lambda _, one: np.asarray(one, dtype=np.float64), X)
         if not hasattr(X, "columns") or self.inverse:
             return np.asarray(X, dtype=np.float64)
-        read = self.map.reads(len(X.columns))
+        names = list(X.columns) if self.names is None else self.names.tolist()
+        read = self.parts.table_map.reads(len(names))
         columns = [
             np.asarray(X[name], dtype=np.float64) if i in read else np.zeros(len(X))
-            for i, name in enumerate(X.columns)
+            for i, name in enumerate(names)
         ]
         return np.stack(columns, axis=-1)
 
-    def _model_input(self, rows: np.ndarray) -> Any:
+    def _model_input(self, rows: Any) -> Any:
         tensors = self.model.input
+        if self.is_several:
+            return each(lambda name, one: _as_input(one, part(tensors, name)), rows)
         if not isinstance(tensors, dict):
-            return rows
+            return _as_input(rows, tensors)
         if set(tensors) == {"high", "low"} and tensors["high"].shape[1:] == rows.shape[1:]:
             high = rows.astype(np.float32)
             return {"high": high, "low": (rows - high).astype(np.float32)}
         names = [] if self.names is None else self.names.tolist()
-        return {name: rows[:, [names.index(name)]] for name in tensors}
+        return {
+            name: _as_input(rows[:, [names.index(name)]], tensor)
+            for name, tensor in tensors.items()
+        }
+
+
+def _beside(rows: np.ndarray, column: int, small: float) -> list[np.ndarray]:
+    """Return the rows with one column some roundings, or a small distance, up or down."""
+    own = rows[:, column]
+    with np.errstate(all="ignore"):
+        values = [own + step * np.spacing(own) for step in _STEPS] + [own - small, own + small]
+    found = []
+    for value in values:
+        moved = rows.copy()
+        moved[:, column] = value
+        found.append(moved)
+    return found
+
+
+def _length(X: Any) -> int:
+    return len(parts(X)[0])
+
+
+def _chosen(X: Any, rows: np.ndarray) -> Any:
+    return each(lambda _, one: one.iloc[rows] if hasattr(one, "iloc") else one[rows], X)
+
+
+def _integers(rows: np.ndarray, tensor: Any) -> np.ndarray:
+    """Return rows that an input takes: of integers, whole numbers that it holds."""
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind not in "iu":
+        return rows
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(np.nan_to_num(rows)), limits.min, limits.max)
+
+
+def _as_input(rows: np.ndarray, tensor: Any) -> np.ndarray:
+    """Return rows in an input's dtype, if that is of integers: predict rounds floats."""
+    dtype = np.dtype(tensor.dtype)
+    return rows.astype(dtype) if dtype.kind in "iu" else rows

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._optional import keras
 from .._structure import each
 from ..maps import IDENTITY, Inverse, Map
-from ._measuring import float32_cost, typical_rows
+from ._measuring import float32_cost, float32_output_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
 #: Largest error, in standardised units, that a float32 input may cost on the rows that are tried
@@ -33,7 +33,7 @@ def to_keras(
     fitted: Any,
     *,
     inverse: bool = False,
-    dtype: str | None = None,
+    dtype: Any = None,
     name: str | None = None,
     inputs: str = "matrix",
 ) -> Any:
@@ -54,11 +54,11 @@ def to_keras(
         instance of a class given to :func:`register_map`.
     inverse : bool, default=False
         Of a transformer: the inverse transformation, from scaled space to raw units.
-    dtype : str, default=None
+    dtype : str or dtype, default=None
         Dtype of the input: "float32", "float64" or an integer one, which is cast
         without losing digits. By default "float32", or "float64" where rounding
         the input to float32 would cost more than 1e-4 in standardised units (a large
-        ratio of mean to standard deviation).
+        ratio of mean to standard deviation), over the training range or three times as far.
     name : str, default=None
         Name of the model.
     inputs : {"matrix", "columns", "pair"}, default="matrix"
@@ -92,15 +92,26 @@ def to_keras(
     Warns
     -----
     UserWarning
-        If ``dtype="float32"`` costs more than that.
+        If ``dtype="float32"`` costs more than that; if jumps are as near each other as the
+        numbers before them are rounded; or if a transformer's outputs are far from
+        zero against their known spread, so that they lose more than that as float32
+        (``dtype="float64"`` keeps them).
 
     Notes
     -----
     What is known of the data comes from the fitted parameters: where they say nothing of a
     column (behind polynomials or row norms, for example), the numbers are taken to be far
     from zero, and the input is float64. Integers are exact up to 2**53. Numbers that a
-    transformer passes on unscaled leave with the 7 digits of float32, unless ``dtype`` is
-    "float64".
+    transformer passes on without centring them (a passthrough, an imputer, a selector,
+    ``MaxAbsScaler``) leave with the 7 digits of float32, unless ``dtype`` is "float64": of a
+    column of mean 1e8 and standard deviation 1 nothing is left.
+
+    Some steps jump: bins, categories, thresholds, quantiles with ties. Where the jumps were
+    training values and other steps come before, which NumPy, scikit-learn and each backend
+    round otherwise, numbers within a billionth of a column's range (a millionth on JAX without
+    x64) count as the edge, category or quantile itself. At thresholds, uniform and k-means
+    edges, the last digit decides, as in scikit-learn: that of scalers and products is the same
+    on TensorFlow and PyTorch, but not always where XLA compiles (JAX, ``jit_compile=True``).
 
     Where scikit-learn refuses a value (an unknown category, a number that is not
     positive under Box-Cox), the model returns NaN. :func:`certify` measures how far the
@@ -126,24 +137,56 @@ def to_keras(
             f"got a {type(fitted).__name__}."
         )
     check_is_fitted(fitted)
-    _check_dtype(dtype)
+    dtype = _checked_dtype(dtype)
     if inverse:
-        _check_invertible(fitted, inputs)
-        map_ = map_of(fitted)
-        try:
-            return inverse_model(map_, output_shape(map_, fitted), dtype=dtype, name=name)
-        except NotImplementedError as error:
-            raise ValueError(
-                f"inverse=True: {error} The inverse of {type(fitted).__name__} does not exist with "
-                "the parameters that it has."
-            ) from error
+        return _inverse(fitted, dtype, name, inputs)
     parts = network_of(fitted)
     if inputs == "pair":
         given, scaled = _pair(parts, input_shape(fitted), dtype)
     else:
         given, raw = _inputs(fitted, parts, dtype, inputs)
         scaled = parts.scale(each(lambda _, tensor: _widened(tensor), raw), keras.ops)
+    _check_jumps(parts.table_map, fitted)
+    if parts.network is None and dtype not in ("float32", "float64"):
+        _check_outputs(parts.table_map, fitted)
     return keras.Model(given, _outputs(parts, scaled, dtype), name=name)
+
+
+def _inverse(fitted: Any, dtype: str | None, name: str | None, inputs: str) -> Any:
+    _check_invertible(fitted, inputs)
+    map_ = map_of(fitted)
+    try:
+        dtype = _input_dtype(map_, input_shape(fitted), dtype, inverse=True)
+        return inverse_model(map_, output_shape(map_, fitted), dtype=dtype, name=name)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"inverse=True: {error} The inverse of {type(fitted).__name__} does not exist with "
+            "the parameters that it has."
+        ) from error
+
+
+def _check_jumps(map_: Map, fitted: Any) -> None:
+    if map_.is_fragile(float(np.finfo(widest_float()).eps)):
+        warnings.warn(
+            f"{type(fitted).__name__} has bins, categories or repeated quantiles that are as near "
+            "each other as the numbers before them are rounded: on which one a number lies is "
+            "decided by the last digits, which the model need not share. Round before that step, "
+            "and measure by certify with rows of yours.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _check_outputs(map_: Map, fitted: Any) -> None:
+    cost = float32_output_cost(map_, input_shape(fitted))
+    if cost > 2 * FLOAT32_TOLERANCE:
+        warnings.warn(
+            f"Outputs rounded to float32 cost up to {cost:.1g} in standardised units: "
+            f"{type(fitted).__name__} leaves a column far from zero against its spread. Centre "
+            'it, or keep its digits with dtype="float64".',
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def input_shape(fitted: Any) -> Any:
@@ -337,12 +380,21 @@ def _widened(tensor: Any) -> Any:
     return tensor if tensor.dtype == widest_float() else keras.ops.cast(tensor, widest_float())
 
 
+_AS_PAIR = 'give numbers as two of float32 with inputs="pair", '
 _DTYPES = ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 
 
-def _check_dtype(asked: str | None) -> None:
-    if asked is not None and asked not in _DTYPES:
+def _checked_dtype(asked: Any) -> str | None:
+    """Return the name of a dtype, which NumPy knows by others too."""
+    if asked is None:
+        return None
+    try:
+        name = np.dtype(asked).name
+    except TypeError:
+        name = None
+    if name not in _DTYPES:
         raise ValueError(f"dtype must be None or one of {', '.join(_DTYPES)}, got {asked!r}.")
+    return name
 
 
 def _check_invertible(fitted: Any, inputs: str) -> None:
@@ -358,10 +410,13 @@ def _check_invertible(fitted: Any, inputs: str) -> None:
         raise ValueError(f"inputs={inputs!r} is for raw data; an inverse takes a matrix.")
 
 
-def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) -> str:
+def _input_dtype(
+    map_: Map, shape: tuple[int | None, ...], asked: str | None, *, inverse: bool = False
+) -> str:
     if asked not in (None, "float32") and widest_float() == "float64":
         return asked
-    cost = float32_cost(inputs, shape)
+    kept = widest_float() if inverse else "float32"
+    cost = float32_cost(map_, shape, inverse=inverse, kept=kept)
     if cost <= FLOAT32_TOLERANCE:
         return asked or "float32"
     if asked is None and widest_float() == "float64":
@@ -374,10 +429,10 @@ def _input_dtype(inputs: Map, shape: tuple[int | None, ...], asked: str | None) 
     if asked is None:
         raise ValueError(
             f"{message} JAX has no float64 unless x64 is enabled: set JAX_ENABLE_X64=1 before "
-            'Python starts, give numbers as two of float32 with inputs="pair", or accept the loss '
-            'with dtype="float32".'
+            f"Python starts, {'' if inverse else _AS_PAIR}or accept the loss with "
+            'dtype="float32".'
         )
-    warnings.warn(f"{message} float64 would keep them.", UserWarning, stacklevel=3)
+    warnings.warn(f"{message} float64 would keep them.", UserWarning, stacklevel=4)
     return asked
 
 

@@ -13,6 +13,8 @@ from ..maps import UNKNOWN, Map, draws_for
 _ROWS, _VALUES = 256, 1_000_000
 #: Mean of numbers that nothing is known of, at a standard deviation of 1.
 _FAR = 1e6
+#: How far beyond the training data's range numbers are tried, as a multiple of it.
+BEYOND = 3.0
 
 
 def typical_rows(
@@ -47,10 +49,13 @@ def largest_difference(found: Any, expected: Any, unit: Any) -> float:
     return float(np.max(np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf)), initial=0.0))
 
 
-def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return the standard deviation of each output of a transformer; 1 where there is none.
+def standard_unit(
+    values: np.ndarray, shape: tuple[int | None, ...], *, without: float = 1.0
+) -> np.ndarray:
+    """Return the standard deviation of each output of a transformer.
 
-    Along axes of any length (None in ``shape``), all values are of one output.
+    Where there is none, it is ``without``. Along axes of any length (None in ``shape``), all
+    values are of one output.
     """
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     lengths = enumerate(shape, 1) if values.ndim == len(shape) + 1 else ()
@@ -60,17 +65,38 @@ def standard_unit(values: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarr
         deviation = np.nanstd(finite, axis=varying, keepdims=True)[0]
         size = np.nanmax(np.abs(finite), axis=varying, keepdims=True)[0]
     # A spread by rounding alone is none.
-    return np.where(deviation > 1e-12 * np.nan_to_num(size), deviation, 1.0)
+    return np.where(deviation > 1e-12 * np.nan_to_num(size), deviation, without)
 
 
-def float32_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
-    """Return what rounding raw numbers to float32 costs behind a map, in standardised units.
+def float32_cost(
+    map_: Map, shape: tuple[int | None, ...], *, inverse: bool = False, kept: str = "float32"
+) -> float:
+    """Return what rounding what enters a map to float32 costs behind it, in standardised units.
 
-    What comes out is rounded to float32 in any case. Numbers that the map knows nothing of are
-    taken to be far from zero.
+    Over the training range, and up to :data:`BEYOND` times as far, where numbers count by their
+    size. What comes out is rounded to the dtype ``kept`` in any case. Numbers that the map
+    knows nothing of are taken to be far from zero.
     """
-    rows = typical_rows(map_, shape, unknown=_FAR)
+    apply = map_.inverse if inverse else map_.forward
+    costs: list[float] = []
     with np.errstate(all="ignore"):
-        expected = np.asarray(map_.forward(rows, np)).astype(np.float32)
-        found = np.asarray(map_.forward(rows.astype(np.float32).astype(np.float64), np))
-    return largest_difference(found.astype(np.float32), expected, standard_unit(expected, shape))
+        for spread in (1.0, BEYOND):
+            rows = typical_rows(map_, shape, spread=spread, unknown=_FAR)
+            if inverse:
+                rows = np.asarray(map_.forward(rows, np))
+                rows = rows[np.isfinite(rows).reshape(len(rows), -1).all(axis=1)]
+            expected = np.asarray(apply(rows, np)).astype(kept)
+            rounded = rows.astype(np.float32).astype(np.float64)
+            found = np.asarray(apply(rounded, np)).astype(kept)
+            if not costs:
+                unit = standard_unit(expected, shape)
+                costs.append(largest_difference(found, expected, unit))
+    return max(*costs, largest_difference(found, expected, np.fmax(unit, np.abs(expected))))
+
+
+def float32_output_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
+    """Return what rounding a map's outputs to float32 costs, as far as their spread is known."""
+    with np.errstate(all="ignore"):
+        expected = np.asarray(map_.forward(typical_rows(map_, shape), np), dtype=np.float64)
+        unit = standard_unit(expected, shape, without=np.inf)
+        return largest_difference(expected.astype(np.float32), expected, unit)

@@ -14,12 +14,22 @@ from .._optional import keras
 from .._structure import each, part, parts
 from ..exceptions import UnsupportedTransformerError
 from ..maps import IDENTITY, Map, Parallel
+from ..maps._namespaces import number
 
 Convert = TypeVar("Convert", bound=Callable[[Any], Any])
 
 _MAPS: dict[type, Callable[[Any], Map]] = {}
 _NETWORKS: dict[type, Callable[[Any], ScaledNetwork]] = {}
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+#: NumPy's functions that keras.ops has under another name, or not for float64 in a graph.
+_OWN_FORMS: dict[str, Callable[[Any], Any]] = {
+    "degrees": lambda x: keras.ops.multiply(x, number(180 / np.pi)),
+    "exp2": lambda x: keras.ops.exp(keras.ops.multiply(x, number(np.log(2)))),
+    "positive": lambda x: x,
+    "radians": lambda x: keras.ops.multiply(x, number(np.pi / 180)),
+    "rint": lambda x: keras.ops.round(x),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +175,11 @@ def function_pair(function: Any, arguments: dict[str, Any]) -> tuple[Any, Any]:
     host = partial(function, **arguments)
     name = getattr(function, "__name__", repr(function))
     is_stock = isinstance(function, np.ufunc) and getattr(np, name, None) is function
+    name = f"np.{name}" if is_stock else name
     if is_stock and function.nin == function.nout == 1 and not arguments:
-        return (host, getattr(keras.ops, name, partial(_refuse_function, name)))
+        known = _OWN_FORMS.get(function.__name__) or getattr(keras.ops, function.__name__, None)
+        if known is not None:
+            return (host, known)
     return (host, partial(_refuse_function, name))
 
 
@@ -177,7 +190,7 @@ def _refuse_function(name: str, x: Any) -> Any:
         "its counterpart for tensors: "
         + (
             f"@register_function({name})."
-            if name.isidentifier()
+            if name.replace(".", "").isidentifier()
             else "give it a name (def), and then @register_function."
         )
     )

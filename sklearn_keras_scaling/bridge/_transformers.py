@@ -12,6 +12,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.impute import SimpleImputer
 
 from .. import scalers
+from .._optional import keras
 from ..exceptions import UnsupportedTransformerError
 from ..maps import (
     Affine,
@@ -108,9 +109,9 @@ def spline_map(transformer: Any) -> Map:
     period = None
     if transformer.extrapolation == "periodic":
         period = np.array([np.ptp(each) or 1.0 for each in knots])  # a constant column has none
-    elif transformer.extrapolation == "error":
+    elif transformer.extrapolation == "error" or transformer.degree == 0:
         for each in knots:
-            each[-1] = np.nextafter(each[-1], np.inf)  # the last knot itself is no error
+            each[-1] = np.nextafter(each[-1], np.inf)  # the last knot itself is not beyond
     map_: Map = Piecewise(
         knots,
         np.stack([origins for origins, _ in pieces]),
@@ -151,11 +152,25 @@ def _pieces(spline: Any, extrapolation: str) -> tuple[np.ndarray, np.ndarray]:
 @register_map(preprocessing.KBinsDiscretizer)
 def bins_map(transformer: Any) -> Map:
     """Return the map of a fitted ``KBinsDiscretizer``."""
-    bins = Bins(transformer.bin_edges_)
-    if transformer.encode == "ordinal":
-        return bins
-    numbers = [np.arange(n, dtype=np.float64) for n in transformer.n_bins_]
-    return Chain((bins, OneHot(numbers, np.full(len(numbers), np.nan))))
+    maps: list[Map] = [Bins(transformer.bin_edges_, are_values=transformer.strategy == "quantile")]
+    if transformer.dtype == np.float32:  # numbers are rounded before they are compared
+        maps.insert(0, Function((_rounded, _rounded_tensor), (_same, _same), way_back=_same))
+    if transformer.encode != "ordinal":
+        numbers = [np.arange(n, dtype=np.float64) for n in transformer.n_bins_]
+        maps.append(OneHot(numbers, np.full(len(numbers), np.nan)))
+    return Chain(tuple(maps))
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _rounded(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32).astype(np.float64)
+
+
+def _rounded_tensor(x: Any) -> Any:
+    return keras.ops.cast(keras.ops.cast(x, "float32"), x.dtype)
 
 
 @register_map(preprocessing.OrdinalEncoder)
@@ -167,7 +182,18 @@ def ordinal_map(encoder: Any) -> Map:
         for column, categories in enumerate(encoder.categories_)
     ]
     unknown = encoder.unknown_value if encoder.handle_unknown == "use_encoded_value" else np.nan
-    return Codes(encoder.categories_, codes, np.full(len(codes), unknown, dtype=np.float64))
+    # Of the infrequent ones, which share a code, the inverse lists none.
+    listed = [
+        np.asarray(categories, dtype=np.float64)[_counts(own) <= 1]
+        for categories, own in zip(encoder.categories_, codes, strict=True)
+    ]
+    unknown = np.full(len(codes), unknown, dtype=np.float64)
+    return Codes(encoder.categories_, codes, unknown, listed)
+
+
+def _counts(codes: np.ndarray) -> np.ndarray:
+    """Return how often each code is there; 0 of NaN, which only a missing value has."""
+    return np.sum(codes[:, None] == codes, axis=1)
 
 
 @register_map(preprocessing.OneHotEncoder)

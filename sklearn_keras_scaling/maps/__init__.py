@@ -7,7 +7,18 @@ and Keras both promote a float32 ``x`` to float64 when they meet them (JAX
 without x64 stays in float32).
 """
 
-from ._base import IDENTITY, UNBOUNDED, UNKNOWN, Affine, Chain, Clip, Inverse, Map, draws_for
+from ._base import (
+    IDENTITY,
+    UNBOUNDED,
+    UNKNOWN,
+    Affine,
+    Chain,
+    Clip,
+    Inverse,
+    Map,
+    MultiplyAdd,
+    draws_for,
+)
 from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
@@ -27,6 +38,7 @@ __all__ = [
     "Inverse",
     "Map",
     "Monomials",
+    "MultiplyAdd",
     "Normalize",
     "OneHot",
     "Parallel",

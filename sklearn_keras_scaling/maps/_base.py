@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ._namespaces import is_narrow
+
 UNBOUNDED = (-np.inf, np.inf)
 #: In rows that :meth:`Map.typical` returns.
 UNKNOWN = np.inf
@@ -22,10 +24,14 @@ class Map(ABC):
         Interval that ``forward`` takes the training data to.
     is_affine : bool
         Whether it is ``(x - loc) / scale`` of each column, with those of ``locate``.
+    is_exact : bool
+        Whether it computes nothing: numbers leave with the bits that they came with, or
+        come from tables.
     """
 
     output_range: tuple[float, float] = UNBOUNDED
     is_affine: bool = False
+    is_exact: bool = False
 
     @abstractmethod
     def forward(self, x: Any, xp: Any) -> Any:
@@ -72,6 +78,25 @@ class Map(ABC):
         """
         return np.full_like(draws, UNKNOWN)
 
+    def tolerant(self) -> Map:
+        """Return the same for numbers that were computed, and are some roundings off.
+
+        Where a map jumps at what were training values (edges by quantiles, categories,
+        repeated quantiles), those next to the jump are taken to be on it: NumPy,
+        scikit-learn and each backend round them otherwise.
+        """
+        return self
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether numbers that differ by rounding alone lie on different sides of a jump.
+
+        Parameters
+        ----------
+        eps : float
+            Distance of 1 from the next number of the precision that is computed in.
+        """
+        return False
+
     def reads(self, n_features: int) -> set[int]:
         """Return the columns that the result depends on."""
         return set(range(n_features))
@@ -94,8 +119,9 @@ class Affine(Map):
         As in ``scipy.stats``; ``scale`` divides.
     output_range : tuple of float
         Interval that the training data are taken to.
-    center : array-like of shape (n_features,) or float, default=None
-        What the training data are around, if that is not ``loc``.
+    center, spread : array-like of shape (n_features,) or float, default=None
+        Mean and standard deviation of the training data, as far as they are known and not
+        ``loc`` and ``scale``.
 
     Examples
     --------
@@ -111,6 +137,7 @@ class Affine(Map):
     scale: Any = 1.0
     output_range: tuple[float, float] = UNBOUNDED
     center: Any = None
+    spread: Any = None
     is_affine = True
 
     def __post_init__(self) -> None:
@@ -141,11 +168,50 @@ class Affine(Map):
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return what becomes the outputs; else what is around ``center`` or fills the range."""
         low, high = self.output_range
-        if np.isfinite(high - low):
+        if self.center is None and np.isfinite(high - low):
             own = self.inverse(low + (high - low) / (1.0 + np.exp(-1.7 * draws)), np)  # uniform
         else:
-            own = draws * self.scale + (self.loc if self.center is None else self.center)
+            own = draws * (self.scale if self.spread is None else self.spread)
+            own = own + (self.loc if self.center is None else self.center)
         return np.where(np.isinf(outputs), own, self.inverse(outputs, np))
+
+
+@dataclass(frozen=True, eq=False)
+class MultiplyAdd(Affine):
+    """The same map as ``x * factor + offset``, which rounds as scikit-learn's MinMaxScaler does.
+
+    In float32 it subtracts first all the same: there, this form loses more than it agrees.
+
+    Parameters
+    ----------
+    factor, offset : array-like of shape (n_features,) or float
+        ``1 / scale`` and ``-loc / scale``, as scikit-learn rounded them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> percent = MultiplyAdd(loc=50.0, scale=50.0, factor=0.02, offset=-1.0)
+    >>> percent.forward(np.array([100.0]), np)
+    array([1.])
+    """
+
+    factor: Any = 1.0
+    offset: Any = 0.0
+
+    def __post_init__(self) -> None:
+        constants(self, "loc", "scale", "factor", "offset")
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return ``x * factor + offset``."""
+        if is_narrow(xp):
+            return super().forward(x, xp)
+        return xp.add(xp.multiply(x, self.factor), self.offset)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return ``(z - offset) / factor``."""
+        if is_narrow(xp):
+            return super().inverse(z, xp)
+        return xp.divide(xp.subtract(z, self.offset), self.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +227,7 @@ class Clip(Map):
 
     low: float
     high: float
+    is_exact = True
 
     @property
     def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
@@ -199,6 +266,12 @@ class Chain(Map):
 
     maps: tuple[Map, ...] = ()
 
+    def __post_init__(self) -> None:
+        maps: list[Map] = []
+        for map_ in self.maps:
+            maps.append(map_ if all(before.is_exact for before in maps) else map_.tolerant())
+        object.__setattr__(self, "maps", tuple(maps))
+
     @property
     def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
         """That of the last map."""
@@ -208,6 +281,19 @@ class Chain(Map):
     def is_affine(self) -> bool:  # type: ignore[override]  # read-only here
         """Whether all of them are."""
         return all(map_.is_affine for map_ in self.maps)
+
+    @property
+    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether all of them are."""
+        return all(map_.is_exact for map_ in self.maps)
+
+    def tolerant(self) -> Map:
+        """Return the same of each map made tolerant."""
+        return Chain(tuple(map_.tolerant() for map_ in self.maps)) if self.maps else self
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether one of them is."""
+        return any(map_.is_fragile(eps) for map_ in self.maps)
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` through every map, first to last."""
@@ -242,7 +328,8 @@ class Chain(Map):
         for map_ in self.maps:
             stages.append(draws_for(map_, stages[-1]))
         for map_, before in zip(reversed(self.maps), reversed(stages[:-1]), strict=True):
-            outputs = map_.typical(outputs, before)
+            inputs = map_.typical(outputs, before)
+            outputs = _settled(map_, inputs, outputs)
         return outputs
 
     def reads(self, n_features: int) -> set[int]:
@@ -252,6 +339,23 @@ class Chain(Map):
 
 
 IDENTITY = Chain()
+
+
+def _settled(map_: Map, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Return the inputs, a rounding or two beside where that alone becomes the outputs."""
+    if map_.is_exact or inputs.shape != outputs.shape or np.isinf(outputs).all():
+        return inputs
+    with np.errstate(all="ignore"):
+        for away in (-np.inf, np.inf):
+            beside = inputs
+            for _ in range(2):
+                beside = np.nextafter(beside, away)
+                found, better = (np.asarray(map_.forward(x, np)) for x in (inputs, beside))
+                if found.shape != outputs.shape:
+                    return inputs
+                is_better = (better == outputs) & (found != outputs) & np.isfinite(inputs)
+                inputs = np.where(is_better, beside, inputs)
+    return inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,6 +370,15 @@ class Inverse(Map):
     """
 
     map: Map
+
+    @property
+    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether the other map is."""
+        return self.map.is_exact
+
+    def tolerant(self) -> Map:
+        """Return the inverse of the same made tolerant."""
+        return Inverse(self.map.tolerant())
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the other map's inverse of ``x``."""

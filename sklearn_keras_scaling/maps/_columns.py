@@ -28,6 +28,7 @@ class Take(Map):
 
     columns: tuple[int, ...]
     n_features: int
+    is_exact = True
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the kept columns of ``x``."""
@@ -42,8 +43,8 @@ class Take(Map):
         return xp.take(padded, sources, axis=-1)
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Return the outputs, among draws."""
-        rows = np.array(draws)
+        """Return the outputs, among columns that nothing is known of."""
+        rows = np.full_like(draws, UNKNOWN)
         rows[..., list(self.columns)] = outputs
         return rows
 
@@ -61,6 +62,8 @@ class Squeeze(Map):
     >>> Squeeze().forward(np.zeros((3, 1)), np).shape
     (3,)
     """
+
+    is_exact = True
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` of shape (n, 1) as shape (n,)."""
@@ -109,6 +112,19 @@ class Parallel(Map):
     """
 
     branches: tuple[tuple[Sequence[int] | None, Map], ...]
+
+    @property
+    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether all of them are."""
+        return all(map_.is_exact for _, map_ in self.branches)
+
+    def tolerant(self) -> Map:
+        """Return the same of each map made tolerant."""
+        return Parallel(tuple((columns, map_.tolerant()) for columns, map_ in self.branches))
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether one of them is."""
+        return any(map_.is_fragile(eps) for _, map_ in self.branches)
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return what each map makes of its columns, side by side."""
@@ -177,6 +193,19 @@ class PerColumn(Map):
     def is_affine(self) -> bool:  # type: ignore[override]  # read-only here
         """Whether all of them are."""
         return all(map_.is_affine for map_ in self.maps)
+
+    @property
+    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether all of them are."""
+        return all(map_.is_exact for map_ in self.maps)
+
+    def tolerant(self) -> Map:
+        """Return the same of each map made tolerant."""
+        return PerColumn(tuple(map_.tolerant() for map_ in self.maps))
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether one of them is."""
+        return any(map_.is_fragile(eps) for map_ in self.maps)
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return each column through its map."""
@@ -281,6 +310,9 @@ class Monomials(Map):
     """
 
     factors: np.ndarray
+    # Multiplied in scikit-learn's order, products have its bits, whatever computes them: equal
+    # ones of other factors, a rounding apart, are then on the sides of a jump that it says.
+    is_exact = True
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the products."""

@@ -190,6 +190,7 @@ class Threshold(Map):
     """
 
     threshold: float
+    is_exact = True
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return 1 where ``x`` is above the threshold, else 0; NaN stays NaN."""
@@ -228,6 +229,7 @@ class Impute(Map):
     statistics: Any
     missing: float
     indicated: tuple[int, ...] | None = None
+    is_exact = True
 
     def __post_init__(self) -> None:
         constants(self, "statistics")

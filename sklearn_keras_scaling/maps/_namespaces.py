@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,42 @@ def number(value: float) -> np.ndarray:
     axes once a model was saved and loaded.
     """
     return np.array([value], dtype=np.float64)
+
+
+def is_narrow(xp: Any) -> bool:
+    """Return whether a graph computes in float32: on JAX without x64."""
+    # Not by a tensor's dtype: on JAX, Keras says float32 of those that will be float64.
+    convert = getattr(xp, "convert_to_tensor", None)  # NumPy has none
+    return convert is not None and "float32" in str(convert(number(1.0)).dtype)
+
+
+def tolerances(columns: Sequence[Any], xp: Any) -> list[np.ndarray]:
+    """Return how far numbers that were computed may be from those of a table and still be them.
+
+    A billionth of the range of a column's finite entries (in float32 a millionth), and some
+    roundings of the largest; never more than an eighth of the way to the next entry, so that
+    none becomes another.
+    """
+    share, eps = (1e-6, 2.0**-23) if is_narrow(xp) else (1e-9, 2.0**-52)
+    found = []
+    for column in columns:
+        entries = np.asarray(column, dtype=np.float64)
+        finite = entries[np.isfinite(entries)]
+        distinct, place = np.unique(finite, return_inverse=True)
+        gaps = np.concatenate([[np.inf], np.diff(distinct), [np.inf]])
+        size = share * np.ptp(finite) + 32 * eps * np.abs(finite).max() if len(finite) else 0.0
+        tolerance = np.zeros_like(entries)
+        nearest = np.minimum(gaps[:-1], gaps[1:]) / 8
+        tolerance[np.isfinite(entries)] = np.minimum(size, nearest)[place]
+        found.append(tolerance)
+    return found
+
+
+def has_twins(entries: np.ndarray, eps: float) -> bool:
+    """Return whether a sorted table has different entries that are some roundings apart."""
+    finite = entries[np.isfinite(entries)]
+    gaps = np.diff(finite)
+    return bool(np.any((gaps > 0) & (gaps < 32 * eps * np.abs(finite).max(initial=0.0))))
 
 
 def at_most(x: Any, limit: Any, xp: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from ._base import Map, constants
-from ._namespaces import at_least, at_most, ndtr, ndtri, number
+from ._namespaces import at_least, at_most, has_twins, ndtr, ndtri, number, tolerances
 
 #: What scikit-learn's QuantileTransformer takes for a bound, and its last probability.
 _THRESHOLD = 1e-7
@@ -124,6 +124,7 @@ class Quantiles(Map):
     quantiles: Any
     references: Any
     is_normal: bool
+    is_tolerant: bool = False
 
     def __post_init__(self) -> None:
         constants(self, "quantiles", "references")
@@ -135,11 +136,31 @@ class Quantiles(Map):
             return (0.0, 1.0)
         return (float(special.ndtri(_LEAST)), float(special.ndtri(1 - _LEAST)))
 
+    def tolerant(self) -> Map:
+        """Return the same, for which numbers next to a repeated quantile are there."""
+        return replace(self, is_tolerant=True)
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether a repeated quantile has another one next to it."""
+        if not self.is_tolerant:
+            return False
+        # Each repeated one with the next below and above.
+        for column, repeats in zip(self.quantiles, self._repeats(), strict=True):
+            beside = repeats | np.roll(repeats, 1) | np.roll(repeats, -1)
+            if repeats.any() and has_twins(column[beside], eps):
+                return True
+        return False
+
+    def _repeats(self) -> np.ndarray:
+        is_first = np.diff(self.quantiles, axis=1, prepend=np.nan) != 0.0
+        return ~is_first | np.roll(~is_first, -1, axis=1)
+
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the probability of a smaller number, or its normal quantile."""
         table, last = padded(self.quantiles), len(self.references) - 1
-        below = count_below(table, x, xp, or_equal=False)
-        up_to = count_below(table, x, xp, or_equal=True)
+        tolerance = self._tolerance(xp)
+        below = count_below(padded(self.quantiles + tolerance), x, xp, or_equal=False)
+        up_to = count_below(padded(self.quantiles - tolerance), x, xp, or_equal=True)
         lower = _limit(xp.subtract(up_to, np.int32(1)), last, xp)
         upper = _limit(below, last, xp)
         ends = [look_up(table, index, xp) for index in (lower, upper)]
@@ -154,6 +175,12 @@ class Quantiles(Map):
         z = xp.where(xp.less_equal(p, number(_LEAST)), number(lowest), z)
         return xp.where(xp.greater_equal(p, number(1 - _LEAST)), number(highest), z)
 
+    def _tolerance(self, xp: Any) -> Any:
+        """Return how far from a quantile numbers are still there: where there is a jump."""
+        if not self.is_tolerant:
+            return 0.0
+        return np.where(self._repeats(), tolerances(self.quantiles, xp), 0.0)
+
     def _bound(self, p: Any, x: Any, xp: Any) -> Any:
         """Return 0 and 1 outside of the quantiles, and for a normal distribution next to them."""
         first, last = self.quantiles[:, 0], self.quantiles[:, -1]
@@ -161,7 +188,9 @@ class Quantiles(Map):
             is_low = xp.less(xp.subtract(x, number(_THRESHOLD)), first)
             is_high = xp.greater(xp.add(x, number(_THRESHOLD)), last)
         else:
-            is_low, is_high = xp.equal(x, first), xp.equal(x, last)
+            tolerance = np.broadcast_to(self._tolerance(xp), self.quantiles.shape)
+            is_low = xp.less_equal(xp.abs(xp.subtract(x, first)), tolerance[:, 0])
+            is_high = xp.less_equal(xp.abs(xp.subtract(x, last)), tolerance[:, -1])
         p = xp.where(is_low, number(0), xp.where(is_high, number(1), p))
         return xp.where(xp.isnan(x), x, p)
 
@@ -184,6 +213,8 @@ class Quantiles(Map):
         """Return quantiles, and numbers between them."""
         rows = self.inverse(draws if self.is_normal else special.ndtr(draws), np)
         rows[::2] = _choose(draws[::2], self.quantiles)
+        known = self.inverse(np.where(np.isinf(outputs), np.nan, outputs), np)
+        rows[::4] = np.where(np.isnan(known), rows, known)[::4]
         return rows
 
 
@@ -204,6 +235,8 @@ class Bins(Map):
     ----------
     edges : sequence of array-like of shape (n_bins + 1,)
         For each column its edges, sorted; an inner edge belongs to the bin above it.
+    are_values : bool, default=True
+        Whether they are training values, or their images, and no mere divisions of a range.
 
     Examples
     --------
@@ -217,10 +250,25 @@ class Bins(Map):
     """
 
     edges: Sequence[Any]
+    are_values: bool = True
+    is_tolerant: bool = False
+    is_exact = True
+
+    def tolerant(self) -> Map:
+        """Return the same, for which numbers next to an edge are in the bin above it."""
+        return replace(self, is_tolerant=self.are_values)
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether edges are next to each other."""
+        return self.is_tolerant and any(has_twins(np.asarray(e), eps) for e in self.edges)
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the bins' numbers; NaN stays NaN."""
-        inner = padded([np.asarray(edges)[1:-1] for edges in self.edges])
+        edges = [np.asarray(each, dtype=np.float64) for each in self.edges]
+        if self.is_tolerant:
+            shifts = tolerances(edges, xp)
+            edges = [each - shift for each, shift in zip(edges, shifts, strict=True)]
+        inner = padded([each[1:-1] for each in edges])
         bins = xp.multiply(count_below(inner, x, xp, or_equal=True), number(1))
         return xp.where(xp.isnan(x), x, bins)
 
@@ -246,11 +294,15 @@ class Codes(Map):
     Parameters
     ----------
     categories : sequence of array-like
-        For each column its numeric categories, sorted, NaN last if it is one.
+        For each column its numeric categories, in any order, with NaN or without.
     codes : sequence of array-like
         Their numbers; those that several categories share have no inverse.
     unknown : array-like of shape (n_features,), default=None
         The code of any other number; by default NaN.
+    listed : sequence of array-like, default=None
+        For each column the categories that the inverse finds by index, as Python does:
+        truncated, and from the end if it is negative. By default it finds them by their
+        codes.
 
     Examples
     --------
@@ -266,21 +318,41 @@ class Codes(Map):
     categories: Sequence[Any]
     codes: Sequence[Any]
     unknown: Any = None
+    listed: Sequence[Any] | None = None
+    is_tolerant: bool = False
+    is_exact = True
 
     def __post_init__(self) -> None:
+        orders = [np.argsort(np.asarray(own, dtype=np.float64)) for own in self.categories]
         for name in ("categories", "codes"):
-            columns = [np.asarray(each, dtype=np.float64) for each in getattr(self, name)]
+            pairs = zip(getattr(self, name), orders, strict=True)
+            columns = [np.asarray(each, dtype=np.float64)[order] for each, order in pairs]
             object.__setattr__(self, name, columns)
         unknown = np.nan if self.unknown is None else self.unknown
         object.__setattr__(self, "unknown", np.broadcast_to(unknown, len(self.codes)))
 
+    def tolerant(self) -> Map:
+        """Return the same, for which numbers next to a category are the category."""
+        return replace(self, is_tolerant=True)
+
+    def is_fragile(self, eps: float) -> bool:
+        """Return whether categories are next to each other."""
+        return self.is_tolerant and any(has_twins(each, eps) for each in self.categories)
+
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the codes."""
-        table = padded([each[~np.isnan(each)] for each in self.categories])
-        index = _limit(count_below(table, x, xp, or_equal=False), table.shape[1] - 1, xp)
-        is_known = xp.equal(look_up(table, index, xp), x)
-        pairs = zip(self.categories, self.codes, self.unknown, strict=True)
-        of_nan = [codes[-1] if np.isnan(own).any() else other for own, codes, other in pairs]
+        numbers = [each[~np.isnan(each)] for each in self.categories]
+        shifts = tolerances(numbers, xp) if self.is_tolerant else [0.0] * len(numbers)
+        pairs = list(zip(numbers, shifts, strict=True))
+        lowest = padded([each - shift for each, shift in pairs])
+        highest = padded([each + shift for each, shift in pairs])
+        index = _limit(count_below(highest, x, xp, or_equal=False), lowest.shape[1] - 1, xp)
+        is_known = xp.logical_and(
+            xp.less_equal(look_up(lowest, index, xp), x),
+            xp.less_equal(x, look_up(highest, index, xp)),
+        )
+        columns = zip(self.categories, self.codes, self.unknown, strict=True)
+        of_nan = [codes[-1] if np.isnan(own).any() else other for own, codes, other in columns]
         found = look_up(padded(self.codes, np.nan), index, xp)
         of_others = xp.where(xp.isnan(x), np.array(of_nan), np.array(self.unknown))
         return xp.where(is_known, found, of_others)
@@ -292,7 +364,19 @@ class Codes(Map):
             each, first, count = np.unique(own, return_index=True, return_counts=True)
             codes.append(each)
             categories.append(np.where(count > 1, np.nan, named[first]))
-        return Codes(codes, categories).forward(z, xp)
+        if self.listed is None:
+            return Codes(codes, categories).forward(z, xp)
+        lengths = np.array(list(map(len, self.listed)), dtype=np.float64)
+        index = xp.trunc(z)
+        index = xp.where(xp.less(index, 0.0), xp.add(index, lengths), index)
+        found = Codes([np.arange(n) for n in lengths], self.listed).forward(index, xp)
+        # What has no category, or is one that stands elsewhere in the list.
+        apart = [
+            np.append(own[np.isnan(named)], unknown)
+            for own, named, unknown in zip(codes, categories, self.unknown, strict=True)
+        ]
+        is_apart = Codes(apart, [np.ones_like(each) for each in apart], np.zeros(len(apart)))
+        return xp.where(xp.greater(is_apart.forward(z, xp), 0.0), number(np.nan), found)
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return categories."""
@@ -322,6 +406,7 @@ class OneHot(Map):
 
     codes: Sequence[Any]
     fallback: Any
+    is_exact = True
 
     def __post_init__(self) -> None:
         constants(self, "fallback")
@@ -379,13 +464,27 @@ class Piecewise(Map):
     origins: np.ndarray
     coefficients: np.ndarray
     period: Any = None
+    is_tolerant: bool = False
+
+    def tolerant(self) -> Map:
+        """Return the same, for which numbers next to the ends are not beyond them."""
+        return replace(self, is_tolerant=True)
+
+    def _reached(self, xp: Any) -> list[np.ndarray]:
+        """Return the knots from which on each piece is taken."""
+        if not (self.is_tolerant and np.isnan(self.coefficients).any()):
+            return list(self.knots)
+        moved = [np.array(each, dtype=np.float64) for each in self.knots]
+        for each, tolerance in zip(moved, tolerances(moved, xp), strict=True):
+            each[[0, -1]] += tolerance[[0, -1]] * [-1.0, 1.0]
+        return moved
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the polynomials' values, those of one column side by side."""
         if self.period is not None:
             first = np.array([knots[0] for knots in self.knots], dtype=np.float64)
             x = xp.add(xp.mod(xp.subtract(x, first), self.period), first)
-        piece = count_below(padded(self.knots), x, xp, or_equal=True)
+        piece = count_below(padded(self._reached(xp)), x, xp, or_equal=True)
         distance = xp.expand_dims(xp.subtract(x, look_up(self.origins, piece, xp)), axis=-1)
         value, *others = (look_up(c, piece, xp) for c in self.coefficients[::-1])
         for other in others:

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import Affine, Chain, Clip, Map
+from ..maps import Affine, Chain, Clip, Map, MultiplyAdd
+
+#: Standard deviation of a uniform distribution on an interval of length 1.
+_OF_UNIFORM = 12.0**-0.5
 
 
 def standard_map(scaler: Any) -> Map:
@@ -15,6 +18,7 @@ def standard_map(scaler: Any) -> Map:
         loc=_spread(scaler, scaler.mean_) if scaler.with_mean else 0.0,
         scale=_spread(scaler, scaler.scale_) if scaler.with_std else 1.0,
         center=None if scaler.mean_ is None else _spread(scaler, scaler.mean_),
+        spread=None if scaler.var_ is None else _spread(scaler, np.sqrt(scaler.var_)),
     )
 
 
@@ -28,15 +32,22 @@ def robust_map(scaler: Any) -> Map:
 
 def max_abs_map(scaler: Any) -> Map:
     """Return the map of a fitted ``MaxAbsScaler``."""
-    affine = Affine(0.0, _spread(scaler, scaler.scale_), output_range=(-1.0, 1.0))
+    extremes = getattr(scaler, "statistics_", None)  # ours keep them
+    known = {}
+    if extremes is not None:
+        shape = np.shape(scaler.scale_)
+        low, high = (each.reshape(shape) for each in (extremes.low, extremes.high))
+        known["center"] = _spread(scaler, 0.5 * low + 0.5 * high)
+        known["spread"] = _spread(scaler, _OF_UNIFORM * extremes.range.reshape(shape))
+    affine = Affine(0.0, _spread(scaler, scaler.scale_), output_range=(-1.0, 1.0), **known)
     return Chain((affine, Clip(-1.0, 1.0))) if getattr(scaler, "clip", False) else affine
 
 
 def min_max_map(scaler: Any) -> Map:
     """Return the map of a fitted ``MinMaxScaler``.
 
-    It subtracts the minimum first, where scikit-learn multiplies and then adds:
-    at a large offset that costs scikit-learn ``eps * |min_|``.
+    Ours subtracts the minimum first. scikit-learn's multiplies and then adds, which at a
+    large offset costs it ``eps * |min_|``; its map does as it does.
     """
     low, high = scaler.feature_range
     scale = 1.0 / _spread(scaler, scaler.scale_)
@@ -50,9 +61,17 @@ def min_max_map(scaler: Any) -> Map:
         maps = [Affine(_spread(scaler, data_min), scale, output_range=(0.0, high - low))]
         if low != 0:
             maps.append(Affine(-low, 1.0, output_range=(low, high)))
+    if not hasattr(scaler, "_layout"):
+        maps = [_as_scikit_learn(Chain(tuple(maps)), scaler)]
     if scaler.clip:
         maps.append(Clip(low, high))
     return Chain(tuple(maps))
+
+
+def _as_scikit_learn(map_: Map, scaler: Any) -> Map:
+    """Return the affine map of scikit-learn's ``MinMaxScaler`` by the numbers that it rounds to."""
+    loc, scale = map_.locate(0.0, 1.0)
+    return MultiplyAdd(loc, scale, map_.output_range, factor=scaler.scale_, offset=scaler.min_)
 
 
 def _spread(scaler: Any, statistic: Any) -> np.ndarray:
