@@ -80,6 +80,17 @@ def test_named_inputs_and_outputs_come_in_batches():
     }
 
 
+def test_only_fit_takes_datasets():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH).fit(X, Y)
+    for call in (
+        lambda: regressor.predict(Blocks(X)),
+        lambda: regressor.fit(tensorflow(X, Y), Y),
+        lambda: regressor.partial_fit(Blocks(X, Y), Y),
+    ):
+        with pytest.raises(TypeError, match=r"Datasets are for fit, without y; here, pass arrays"):
+            call()
+
+
 def test_a_dataset_goes_on_where_a_fit_ended():
     regressor = ScaledKerasRegressor(**ONE_EPOCH, warm_start=True).fit(Blocks(X, Y))
     scaler = regressor.input_scaler_
@@ -90,6 +101,13 @@ def test_a_dataset_goes_on_where_a_fit_ended():
 
 BAD = {
     "iterator": ((b for b in [(X, Y)]), {}, {}, TypeError, r"X is an iterator, which can be read"),
+    "endless": (
+        tensorflow(X, Y).repeat(),
+        {},
+        {},
+        ValueError,
+        r"X repeats without end, but its batches are counted\. Leave out repeat",
+    ),
     "empty": (Blocks(X[:0], Y[:0]), {}, {}, ValueError, r"X yields no batches"),
     "no targets": (Blocks(X), {}, {}, ValueError, r"Batch 0 of X must be \(inputs, targets\)"),
     "nan": (

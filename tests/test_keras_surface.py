@@ -68,9 +68,6 @@ def test_a_loss_that_keras_has_serialized_is_the_same_loss():
     assert history(loss=serialized) == history(loss=loss)
 
 
-NO_CONFIG = pytest.mark.xfail(strict=True, reason="a metric's configuration is not looked up")
-
-
 @pytest.mark.parametrize(
     "metric",
     [
@@ -83,12 +80,10 @@ NO_CONFIG = pytest.mark.xfail(strict=True, reason="a metric's configuration is n
         pytest.param(
             {"class_name": "MeanAbsoluteError", "config": {"name": "mine"}},
             id="config",
-            marks=NO_CONFIG,
         ),
         pytest.param(
             keras.saving.serialize_keras_object(keras.metrics.MeanAbsoluteError(name="mine")),
             id="serialized",
-            marks=NO_CONFIG,
         ),
     ],
 )
@@ -110,7 +105,6 @@ def test_a_metric_of_any_form_is_in_target_units(metric):
         pytest.param(
             {"class_name": "BinaryAccuracy", "config": {"name": "mine"}},
             id="config",
-            marks=NO_CONFIG,
         ),
     ],
 )
@@ -325,12 +319,7 @@ def heads_in_a_list(input_shape, output_shape):
     return keras.Model(inputs, [head(inputs) for head in heads])
 
 
-SWAPPED = pytest.mark.xfail(
-    strict=True, reason="loss_weights by name are taken in the order of the names"
-)
-
-
-@pytest.mark.parametrize("builder", [None, pytest.param(heads_in_a_list, marks=SWAPPED)])
+@pytest.mark.parametrize("builder", [None, heads_in_a_list])
 @pytest.mark.parametrize("metrics", ["metrics", "compile__weighted_metrics"])
 def test_losses_weights_and_metrics_of_named_outputs(builder, metrics):
     targets = {"price": Y, "demand": Y[::-1] / 1e6}
@@ -722,10 +711,7 @@ def noted(caught):
     return "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
 
 
-UNNAMED = pytest.mark.xfail(strict=True, reason="transform's error does not name the scaler")
-
-
-@pytest.mark.parametrize("method", ["fit", pytest.param("transform", marks=UNNAMED)])
+@pytest.mark.parametrize("method", ["fit", "transform"])
 @pytest.mark.parametrize("where", ["input_scaler", "target_scaler"])
 def test_a_failing_scaler_is_named(method, where):
     class Failing(StandardScaler):
@@ -746,7 +732,6 @@ def positive(values):
     return values
 
 
-@UNNAMED
 def test_a_scaler_that_fails_while_predicting_is_named():
     fitted = regressor(input_scaler=FunctionTransformer(positive)).fit(np.abs(X), Y)
     with pytest.raises(ValueError, match="its own error") as caught:
@@ -754,7 +739,6 @@ def test_a_scaler_that_fails_while_predicting_is_named():
     assert "input_scaler" in noted(caught)
 
 
-@pytest.mark.xfail(strict=True, reason="a metric's error names neither metric nor output")
 def test_a_failing_metric_is_named_and_its_output():
     with pytest.raises((RuntimeError, ValueError), match="its own error") as caught:
         regressor(metrics={"b": [fails]}).fit(X, {"a": Y, "b": Y})

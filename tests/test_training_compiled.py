@@ -522,7 +522,7 @@ def untraceable():
         (mlp, {"steps_per_epoch": 2}, "has no steps_per_epoch"),
         (own_fit, {}, "OwnFit overrides fit"),
     ],
-    ids=str,
+    ids=range(7),
 )
 def test_what_cannot_be_compiled_is_trained_by_keras_or_refused(case, options, reason):
     with pytest.raises(ValueError, match=f"engine='compiled' cannot train .*{reason}"):

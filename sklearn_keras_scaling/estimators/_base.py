@@ -20,14 +20,20 @@ from .._validation import check_same_length, check_weights, unchanged_on_error
 from ..bridge import ScaledNetwork, check_restorable, copy_network
 from ..maps import IDENTITY, Chain, Take
 from ..training import Batches, predict_blocks, seeded, take_rows, train
-from ._compiling import carry_over, check_keywords, check_loss, make_optimizer
-from ._data import Rows, column_numbers, flat, read_inputs
+from ._compiling import (
+    carry_over,
+    check_keywords,
+    check_loss,
+    check_metrics,
+    make_optimizer,
+)
+from ._data import Rows, column_numbers, flat, is_stream, read_inputs
 from ._display import visual_block
 from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
 from ._scaling import as_map, chosen, learn, make_scaler, routed_of, scale, supports_sparse
-from ._streams import StreamBatches, is_stream, read_stream
+from ._streams import StreamBatches, read_stream
 from ._validating import (
     EARLY_STOPPING_SHARE,
     check_groups,
@@ -385,9 +391,10 @@ dict or list of them, or dataset
             self._output_order = (
                 list(network.output_names) if isinstance(outputs, list | tuple) else None
             )
-        loss = self._compile(network, origin, outputs, goes_on)
+        loss, metrics = self._compile(network, origin, outputs, goes_on)
         targets = self._as_outputs(self._network_targets(trial.y, loss))
         check_loss(network, inputs, targets, outputs)
+        check_metrics(self._as_outputs(metrics), targets, outputs)
         training = train(
             network,
             batches(loss),
@@ -473,26 +480,33 @@ dict or list of them, or dataset
             return copy_network(self.network_), origin
         return (fresh_copy(origin) if origin is self.model else origin), origin
 
-    def _compile(self, network: Any, origin: Any, outputs: Any, goes_on: bool) -> Any:
-        """Compile the network and return its loss; a compiled origin keeps what it chose."""
+    def _compile(self, network: Any, origin: Any, outputs: Any, goes_on: bool) -> tuple[Any, Any]:
+        """Compile the network; return its loss and metrics. A compiled origin keeps its own."""
         own = origin if origin.compiled else None
         optimizer = make_optimizer(
             self.optimizer, self._routed_to("optimizer"), own and own.optimizer
         )
         loss = self._make_loss(own and own.loss, outputs)
+        metrics = self._make_metrics(self.metrics)
         keywords = self._routed_to("compile")
         weighted = self._make_metrics(keywords.pop("weighted_metrics", None))
+        weights = self._loss_weights(keywords.pop("loss_weights", None))
         network.compile(
             optimizer=optimizer,
             loss=self._as_outputs(loss),
-            metrics=self._as_outputs(self._make_metrics(self.metrics)),
+            loss_weights=weights,
+            metrics=self._as_outputs(metrics),
             weighted_metrics=self._as_outputs(weighted),
             **keywords,
         )
         network.optimizer.build(network.trainable_variables)
         if goes_on:
             carry_over(self.network_.optimizer, network.optimizer)
-        return loss
+        return loss, metrics
+
+    def _loss_weights(self, weights: Any) -> Any:
+        """Return the weights of the outputs' losses in the structure of the outputs."""
+        return weights
 
     def _as_outputs(self, by_name: Any) -> Any:
         """Return what belongs to named outputs in the structure of the network's."""

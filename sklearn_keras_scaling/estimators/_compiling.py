@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
+from .._structure import named, names, part
 from .._validation import did_you_mean
 
 _OWNED_BY_ESTIMATOR = {
@@ -163,6 +164,30 @@ def check_loss(network: Any, inputs: Any, targets: Any, outputs: Any) -> None:
         )
 
 
+def check_metrics(metrics: Any, targets: Any, outputs: Any) -> None:
+    """Compute metrics for a few rows once, so that an error names the metric.
+
+    Parameters
+    ----------
+    metrics : list, or dict or list of lists
+        Of one output, or of each.
+    targets, outputs : ndarray, or dict or list of ndarray
+        As the network takes and returns them.
+    """
+    several = isinstance(targets, dict | list)
+    every = targets if several else None
+    for name in names(every):
+        for metric in part(metrics, name):
+            if not isinstance(metric, keras.metrics.Metric):
+                continue  # a name whose kind Keras chooses
+            try:
+                metric.update_state(part(targets, name), part(outputs, name))
+            except Exception as error:
+                error.add_note(f"Raised by {metric.name!r} of {named('metrics', name)}.")
+                raise
+            metric.reset_state()
+
+
 def _shapes(data: Any) -> Any:
     return keras.tree.map_structure(lambda array: tuple(array.shape), data)
 
@@ -223,9 +248,10 @@ def _class_of_function(function: Any) -> Any:
 
 
 def _metric(metric: Any, dtype: str | None) -> Any:
-    if dtype is None and metric in _CHOSEN_BY_SHAPE:
+    is_written = isinstance(metric, (str, dict))
+    if dtype is None and isinstance(metric, str) and metric in _CHOSEN_BY_SHAPE:
         return metric
-    found = _look_up(keras.metrics, metric, "metrics") if isinstance(metric, str) else metric
+    found = _look_up(keras.metrics, metric, "metrics") if is_written else metric
     if inspect.isclass(found):
         found = found()
     if not isinstance(found, keras.metrics.Metric):

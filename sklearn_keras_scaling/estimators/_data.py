@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .._optional import keras
 from .._structure import each, named, parts
 from .._validation import check_inputs, check_part, did_you_mean
 
@@ -48,6 +49,14 @@ def is_several(data: Any) -> bool:
     return is_list and all(getattr(array, "ndim", 0) > 1 for array in data)
 
 
+def is_stream(X: Any, y: Any) -> bool:
+    """Return whether ``X`` yields batches of inputs and targets: a dataset, and no array."""
+    is_array = hasattr(X, "shape") or hasattr(X, "__array__") or hasattr(X, "__dataframe__")
+    if y is not None or is_array or isinstance(X, list | tuple | dict | str):
+        return False
+    return hasattr(X, "__iter__") or isinstance(X, keras.utils.PyDataset)
+
+
 def read_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
     """Return ``X`` as validated arrays, one for each input of the network.
 
@@ -59,18 +68,12 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
     ValueError, TypeError
         If the data do not fit the estimator, or are none.
     """
-    columns = estimator.input_columns
+    if is_stream(X, None):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}. Datasets are for fit, without y; here, pass arrays."
+        )
     if is_several(X):
-        if columns is not None:
-            raise ValueError(
-                f"input_columns says which columns of a table are which input, but {name} is "
-                "several arrays already. Use input_columns=None."
-            )
-        if reset:
-            for attribute in ("n_features_in_", "feature_names_in_"):
-                vars(estimator).pop(attribute, None)
-        given = dict(X) if isinstance(X, Mapping) else list(X)
-        checked = each(lambda key, part: check_part(estimator, part, named(name, key)), given)
+        checked = _read_several(estimator, X, reset, name)
     else:
         checked = check_inputs(estimator, X, reset=reset, name=name)
     shape = each(lambda _, array: tuple(array.shape[1:]), checked)
@@ -81,9 +84,22 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
             f"{name} has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
             f"samples of shape {estimator.input_shape_}. Pass the same inputs as to fit."
         )
-    if columns is None:
+    if estimator.input_columns is None:
         return checked
     return split_columns(checked, column_numbers(estimator, name))
+
+
+def _read_several(estimator: Any, X: Any, reset: bool, name: str) -> Any:
+    if estimator.input_columns is not None:
+        raise ValueError(
+            f"input_columns says which columns of a table are which input, but {name} is "
+            "several arrays already. Use input_columns=None."
+        )
+    if reset:
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(attribute, None)
+    given = dict(X) if isinstance(X, Mapping) else list(X)
+    return each(lambda key, part: check_part(estimator, part, named(name, key)), given)
 
 
 def column_numbers(estimator: Any, name: str = "X") -> dict[str, list[int]]:

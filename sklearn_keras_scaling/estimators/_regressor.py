@@ -335,7 +335,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         def fit(name: Any, y: np.ndarray, scaler: Any) -> None:
             parameter = named("target_scaler", name)
             learn(parameter, scaler, y, None, rows.weight, method)
-            scaled = np.shape(as_map(scaler).forward(y[:1], np))
+            scaled = np.shape(scale(parameter, scaler, y[:1]))
             if scaled != (1, *y.shape[1:]):
                 raise ValueError(
                     f"{parameter}={scaler!r} turns {y.shape[-1]} columns of y into shape {scaled} "
@@ -443,6 +443,13 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             ]
 
         return each(make, self._target_shapes, self.target_scaler_, self._extra_axis)
+
+    def _loss_weights(self, weights: Any) -> Any:
+        if not isinstance(weights, dict):
+            return weights
+        # By name: Keras takes the entries of a dict for outputs in a list in sorted order.
+        values = self._for_outputs("compile__loss_weights", weights)
+        return self._as_outputs({name: 1.0 if v is None else v for name, v in values.items()})
 
     def _for_outputs(self, parameter: str, value: Any) -> dict[Any, Any]:
         """Return what a parameter says of each output; a dict may leave out some."""

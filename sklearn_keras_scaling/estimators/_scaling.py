@@ -186,7 +186,14 @@ def scale(parameter: str, scaler: Any, data: Any) -> Any:
     TypeError
         If it is sparse where ``data`` are not.
     """
-    dtype = keras.config.floatx()
+    try:
+        return _scaled(parameter, scaler, data, keras.config.floatx())
+    except Exception as error:
+        error.add_note(f"Raised while scaling by {parameter}={scaler!r}.")
+        raise
+
+
+def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
     if sparse.issparse(data):
         return _scale_sparse(parameter, scaler, data, dtype)
     map_ = as_map(scaler)

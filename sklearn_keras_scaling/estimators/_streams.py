@@ -10,13 +10,8 @@ import numpy as np
 from .._optional import keras
 from ._data import Rows
 
-
-def is_stream(X: Any, y: Any) -> bool:
-    """Return whether ``X`` yields batches of inputs and targets: a dataset, and no array."""
-    is_array = hasattr(X, "shape") or hasattr(X, "__array__") or hasattr(X, "__dataframe__")
-    if y is not None or is_array or isinstance(X, list | tuple | dict | str):
-        return False
-    return hasattr(X, "__iter__") or isinstance(X, keras.utils.PyDataset)
+#: What the cardinality of an endless ``tf.data.Dataset`` is.
+_ENDLESS = -1
 
 
 def read_stream(dataset: Any, name: str) -> Iterator[tuple[Any, Any, Any]]:
@@ -34,6 +29,11 @@ def read_stream(dataset: Any, name: str) -> Iterator[tuple[Any, Any, Any]]:
             f"{name} is an iterator, which can be read once only, but batches are read for the "
             "scalers and again in each epoch. Pass what it iterates over: a tf.data.Dataset, a "
             "keras.utils.PyDataset, a DataLoader."
+        )
+    if hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _ENDLESS:
+        raise ValueError(
+            f"{name} repeats without end, but its batches are counted. Leave out repeat(): it is "
+            "read anew in each epoch."
         )
     batches = iter(dataset) if hasattr(dataset, "__iter__") else _items(dataset)
     for number, batch in enumerate(batches):
