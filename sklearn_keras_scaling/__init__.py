@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
+    from .training import clear_compiled
 
 _HOMES = {
     "MaxAbsScaler": "scalers",
@@ -29,6 +30,7 @@ _HOMES = {
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
+    "clear_compiled": "training",
     "fold": "bridge",
     "from_keras": "bridge",
     "merge": "scalers",
@@ -46,6 +48,7 @@ __all__ = [
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",
+    "clear_compiled",
     "fold",
     "from_keras",
     "merge",

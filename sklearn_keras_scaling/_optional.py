@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 
-__all__ = ["keras"]
+__all__ = ["keras", "widest_float"]
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -17,3 +17,12 @@ except ImportError as error:
         "`pip install keras tensorflow`, or name an installed one in the environment variable "
         "KERAS_BACKEND before Python starts."
     ) from error
+
+
+def widest_float() -> str:
+    """Return "float64", or "float32" on JAX without x64."""
+    if keras.backend.backend() != "jax":
+        return "float64"
+    import jax
+
+    return "float64" if jax.config.jax_enable_x64 else "float32"

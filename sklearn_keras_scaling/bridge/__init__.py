@@ -1,11 +1,12 @@
 """From fitted scikit-learn objects to maps, and from maps to Keras graphs."""
 
+from .._optional import widest_float
 from . import _compositions as _compositions  # registers what ships
 from . import _transformers as _transformers
 from ._certificate import Certificate, certify
 from ._fold import fold
 from ._from_keras import from_keras
-from ._graph import check_restorable, copy_network, inverse_model, to_keras, widest_float
+from ._graph import check_restorable, copy_network, inverse_model, to_keras
 from ._registry import ScaledNetwork, map_of, register_function, register_map, register_network
 
 __all__ = [

@@ -18,7 +18,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._optional import keras
+from .._optional import keras, widest_float
 from .._structure import each
 from ..maps import IDENTITY, Inverse, Map
 from ._measuring import float32_cost, float32_output_cost, typical_rows
@@ -434,12 +434,3 @@ def _input_dtype(
         )
     warnings.warn(f"{message} float64 would keep them.", UserWarning, stacklevel=4)
     return asked
-
-
-def widest_float() -> str:
-    """Return "float64", or "float32" on JAX without x64."""
-    if keras.backend.backend() != "jax":
-        return "float64"
-    import jax
-
-    return "float64" if jax.config.jax_enable_x64 else "float32"

@@ -1,11 +1,11 @@
 """Training and prediction in scaled space."""
 
+from ._clearing import clear_compiled
 from ._data import Batches, take_rows
 from ._loop import Training, train
 from ._metrics import TargetUnits
 from ._prediction import predict_blocks
 from ._random import seeded
-from ._workers import clear_compiled
 
 __all__ = [
     "Batches",

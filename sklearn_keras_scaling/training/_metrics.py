@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._optional import keras
+from .._optional import keras, widest_float
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
@@ -75,7 +75,7 @@ class TargetUnits(keras.metrics.Metric):
 
     def _add_constant(self, name: str, value: Any) -> Any:
         array = np.asarray(value, np.float64)
-        constant = self.add_variable(array.shape, "zeros", dtype=_widest_float(), name=name)
+        constant = self.add_variable(array.shape, "zeros", dtype=widest_float(), name=name)
         constant.assign(array)
         return constant
 
@@ -83,11 +83,3 @@ class TargetUnits(keras.metrics.Metric):
         if self.inverse is not None:
             return self.inverse(scaled)
         return keras.ops.cast(scaled, self.loc.dtype) * self.scale + self.loc
-
-
-def _widest_float() -> str:
-    if keras.backend.backend() != "jax":
-        return "float64"
-    import jax
-
-    return "float64" if jax.config.jax_enable_x64 else "float32"

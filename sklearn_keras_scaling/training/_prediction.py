@@ -69,6 +69,12 @@ def predict_blocks(network: Any, inputs: Any, block: int = BLOCK) -> Any:
     return outputs
 
 
+def clear_predictors() -> None:
+    """Forget the functions that are kept for other networks."""
+    with _LOCK:
+        _OF_ARCHITECTURES.clear()
+
+
 def _blocks(rows: np.ndarray, block: int) -> np.ndarray:
     """Return rows with shape (blocks, block, ...), zeros at the end."""
     missing = -len(rows) % block

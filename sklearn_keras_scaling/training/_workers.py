@@ -101,7 +101,7 @@ def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
             compiled_backend().tidy()
 
 
-def clear_compiled() -> None:
+def clear_loops() -> None:
     """Forget the compiled loops that earlier fits have left for later ones."""
     with _LOCK:
         _idle.clear()
