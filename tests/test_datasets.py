@@ -51,6 +51,14 @@ def test_a_dataset_trains_as_its_arrays_in_their_order(make, weighted):
     assert history["val_loss"][0] == pytest.approx(history["loss"][0], rel=1e-5)
 
 
+def test_a_batch_of_weight_zero_is_absent():
+    weight = np.where(np.arange(100) // 32 == 1, 0.0, 1.0)
+    kept = weight > 0
+    with_it = ScaledKerasRegressor(**ONE_EPOCH).fit(Blocks(X, Y, weight))
+    without = ScaledKerasRegressor(**ONE_EPOCH).fit(Blocks(X[kept], Y[kept], weight[kept]))
+    np.testing.assert_array_equal(with_it.predict(X), without.predict(X))
+
+
 def test_arrays_validate_a_dataset_and_the_other_way_round():
     regressor = ScaledKerasRegressor(**ONE_EPOCH)
     of_arrays = regressor.fit(Blocks(X, Y), validation_data=(X, Y)).history_["val_loss"]

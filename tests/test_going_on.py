@@ -91,3 +91,16 @@ def test_ctrl_c_leaves_a_fitted_estimator_that_says_so(engine, diabetes):
     np.testing.assert_array_equal(regressor.predict(X), three.predict(X))
     regressor.set_params(callbacks=None, warm_start=True).fit(X, y)
     assert int(regressor.network_.optimizer.iterations) == 3 * 2 + 20 * 2
+
+
+def test_balanced_classes_are_those_of_the_rows_that_train():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    often, seldom = np.repeat([0, 1], [38, 2]), np.repeat([0, 1], [2, 38])
+    classifier = ScaledKerasClassifier(**ONE_EPOCH, class_weight="balanced", warm_start=True)
+    classifier.fit(X, often).fit(X, seldom)
+    np.testing.assert_allclose(classifier._class_weights(), [10, 40 / 76])
+    y = np.repeat([0, 1, 2], [15, 15, 10])
+    classifier = ScaledKerasClassifier(**ONE_EPOCH, class_weight="balanced")
+    classifier.partial_fit(X[:30], y[:30], classes=[0, 1, 2]).partial_fit(X[30:], y[30:])
+    np.testing.assert_allclose(classifier._class_weights(), [40 / 45, 40 / 45, 40 / 30])
+    assert classifier.history_["loss"][0] > 0

@@ -287,3 +287,68 @@ def test_class_weights(wine):
         ScaledKerasClassifier(**ONE_EPOCH, class_weight={"merlot": 2.0}).fit(data, y)
     with pytest.raises(ValueError, match=r'class_weight must be a dict, "balanced" or None, got 3'):
         ScaledKerasClassifier(**ONE_EPOCH, class_weight=3).fit(data, y)
+
+
+def test_columns_by_name_have_the_order_of_fit_whatever_comes_later():
+    frame = pd.DataFrame({"a": STEPS[:, 0], "b": 1e3 * STEPS[:, 1]})
+    swapped = frame[["b", "a"]]
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, target_columns={"b": ["b"], "a": ["a"]})
+    expected = regressor.fit(TABLE, frame).predict(TABLE)
+    score = regressor.score(TABLE, frame)
+    assert regressor.score(TABLE, swapped) == score == regressor.score(TABLE, frame.to_numpy())
+    for y_val in (frame, swapped, frame.to_numpy()):
+        regressor.fit(TABLE, frame, X_val=TABLE, y_val=y_val)
+        assert regressor.history_["val_a_loss"][0] < 5
+        np.testing.assert_array_equal(regressor.predict(TABLE), expected)
+    one = ScaledKerasRegressor(**ONE_EPOCH, target_columns={"b": ["b"], "a": ["a"]})
+    one.partial_fit(TABLE, frame).partial_fit(TABLE, swapped)
+    other = ScaledKerasRegressor(**ONE_EPOCH, target_columns={"b": ["b"], "a": ["a"]})
+    other.partial_fit(TABLE, frame).partial_fit(TABLE, frame)
+    np.testing.assert_array_equal(one.predict(TABLE), other.predict(TABLE))
+    other.set_params(target_columns=None)  # counts from the next fit on
+    np.testing.assert_array_equal(one.predict(TABLE), other.predict(TABLE))
+    with pytest.raises(ValueError, match=r"y_val has the columns \['a', 'c'\], but the y of fit"):
+        one.fit(TABLE, frame, X_val=TABLE, y_val=frame.rename(columns={"b": "c"}))
+    with pytest.raises(ValueError, match=r"y_val has shape \(80, 1\), but the y of fit had 2 col"):
+        one.fit(TABLE, frame, X_val=TABLE, y_val=STEPS[:, :1])
+
+
+def test_score_takes_the_targets_of_fit_alone():
+    regressor = ScaledKerasRegressor(**ONE_EPOCH).fit(TABLE, {"q": STEPS[:, 0]})
+    for y in ({"p": STEPS[:, 0]}, STEPS[:, 0]):
+        with pytest.raises(ValueError, match=r"but the y of fit had samples of shape \{'q': \(\)"):
+            regressor.score(TABLE, y)
+
+
+def test_correlations_are_those_of_target_units():
+    y = STEPS[:, :3] * [1, 100, 1e4]
+    metric = keras.metrics.CosineSimilarity(name="cosine")  # across columns, as correlations are
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, metrics=[metric])
+    regressor.fit(TABLE, y, X_val=TABLE, y_val=y)
+    expected = keras.metrics.CosineSimilarity()
+    expected.update_state(y, regressor.predict(TABLE))
+    assert regressor.history_["val_cosine"][0] == pytest.approx(float(expected.result()), rel=1e-5)
+
+    class MeanAbsoluteError(keras.metrics.MeanAbsolutePercentageError):
+        """Named as one that an offset does not change."""
+
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, metrics=[MeanAbsoluteError(name="own")])
+    regressor.fit(TABLE, y[:, 0], X_val=TABLE, y_val=y[:, 0])
+    error = 100 * np.abs(1 - regressor.predict(TABLE) / y[:, 0]).mean()
+    assert regressor.history_["val_own"][0] == pytest.approx(error, rel=1e-5)
+
+
+def test_a_list_of_losses_needs_outputs_in_a_list():
+    with pytest.raises(ValueError, match=r"loss is a list, .* Give a dict of losses for 'price'"):
+        ScaledKerasRegressor(**ONE_EPOCH, loss=["mae", "mse"]).fit(TABLE, NAMED)
+    listed = ScaledKerasRegressor(heads_in_a_list, **ONE_EPOCH, loss=["mae", "mse"])
+    named = ScaledKerasRegressor(
+        heads_in_a_list, **ONE_EPOCH, loss={"price": "mae", "demand": "mse"}
+    )
+    assert listed.fit(TABLE, NAMED).history_ == named.fit(TABLE, NAMED).history_
+
+
+@pytest.mark.parametrize("weights", [{0: -1.0}, {0: np.nan}, {0: 0.0, 1: 0.0}])
+def test_class_weights_are_checked(weights):
+    with pytest.raises(ValueError, match=r"class_weight must have finite weights >= 0, one of"):
+        ScaledKerasClassifier(**ONE_EPOCH, class_weight=weights).fit(TABLE, np.arange(80) % 2)

@@ -27,7 +27,7 @@ from ._compiling import (
     check_metrics,
     make_optimizer,
 )
-from ._data import Rows, column_numbers, flat, is_stream, read_inputs
+from ._data import Rows, flat, is_stream, read_inputs
 from ._display import visual_block
 from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
@@ -139,9 +139,11 @@ dict or list of them, or dataset
             if not goes_on:
                 learn_y(rows)
             self._match_y(rows.y, "y")
-            if not goes_on:
+            if goes_on:
+                self._count_y(rows, more=True)
+            else:
                 self._fit_scalers(rows)
-            elif self.update_scalers:
+            if goes_on and self.update_scalers:
                 for fitted in {"input_scaler_", "target_scaler_"} & set(vars(self)):
                     # Of a copy: a failure leaves that of before.
                     setattr(self, fitted, copy.deepcopy(getattr(self, fitted)))
@@ -171,8 +173,8 @@ dict or list of them, or dataset
     # What the two kinds differ in
 
     @abstractmethod
-    def _check_y(self, y: Any, name: str) -> Any:
-        """Return valid targets, with rows first."""
+    def _check_y(self, y: Any, name: str, reset: bool) -> Any:
+        """Return valid targets, with rows first; at first (``reset``) learn their columns."""
 
     @abstractmethod
     def _learn_y(self, rows: Rows, more: bool = False) -> None:
@@ -205,6 +207,9 @@ dict or list of them, or dataset
     @abstractmethod
     def _make_metrics(self, metrics: Any) -> Any:
         """Return new metrics to compile with, as the user names them."""
+
+    def _count_y(self, rows: Rows, more: bool) -> None:
+        """Count what class weights are made of, in rows of a kind that is known."""
 
     def _loss_weight(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of training rows in the loss, given those of mean 1."""
@@ -239,17 +244,24 @@ dict or list of them, or dataset
         return found
 
     def _read_rows(
-        self, X: Any, y: Any, weight: Any, *, reset: bool = False, suffix: str = ""
+        self,
+        X: Any,
+        y: Any,
+        weight: Any,
+        *,
+        reset: bool = False,
+        suffix: str = "",
+        may_be_zero: bool = False,
     ) -> tuple[Rows, np.ndarray]:
         """Return valid rows with a weight above 0, and which of the given ones they are."""
         arguments = [name + suffix for name in ("X", "y", "sample_weight")]
         X = read_inputs(self, X, reset=reset, name=arguments[0])
-        y = self._check_y(y, arguments[1])
+        y = self._check_y(y, arguments[1], reset)
         check_same_length(**_by_name(arguments[0], X), **_by_name(arguments[1], y))
         if reset:
             self._input_shapes = each(lambda _, array: tuple(array.shape[1:]), X)
         n = parts(X)[0].shape[0]
-        weight = check_weights(weight, n, arguments[2])
+        weight = check_weights(weight, n, arguments[2], may_be_zero)
         present = np.ones(n, dtype=bool) if weight is None else weight > 0
         rows = Rows(X, y, weight)
         return (rows if present.all() else rows[present]), present
@@ -290,6 +302,7 @@ dict or list of them, or dataset
     def _know_y(self, rows: Rows, goes_on: bool, more: bool = False) -> None:
         if goes_on:
             self._match_y(rows.y, "y")
+            self._count_y(rows, more)
         else:
             self._learn_y(rows, more)
 
@@ -336,10 +349,15 @@ dict or list of them, or dataset
         suffix = "" if name == "X" else "_val"
         for number, (X, y, weight) in enumerate(read_stream(dataset, name)):
             try:
-                yield self._read_rows(X, y, weight, reset=reset and number == 0, suffix=suffix)[0]
+                is_first = reset and number == 0
+                rows, _ = self._read_rows(
+                    X, y, weight, reset=is_first, suffix=suffix, may_be_zero=True
+                )
             except (TypeError, ValueError) as error:
                 error.add_note(f"Raised for batch {number} of {name}, counted from 0.")
                 raise
+            if len(rows):  # weight 0 is absence, of whole batches too
+                yield rows
 
     # Scaling and training
 
@@ -528,8 +546,8 @@ dict or list of them, or dataset
         inputs = each(
             lambda _, shape, scaler: as_map(scaler), self._input_shapes, self.input_scaler_
         )
-        if self.input_columns is not None:
-            numbers = column_numbers(self)
+        numbers = self._input_numbers
+        if numbers is not None:
             width = self.input_shape_[0]
             inputs = each(
                 lambda name, map_: Chain((Take(tuple(numbers[name]), width), map_)), inputs

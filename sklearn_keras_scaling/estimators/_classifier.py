@@ -244,7 +244,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
 
     # Labels
 
-    def _check_y(self, y: Any, name: str) -> np.ndarray:
+    def _check_y(self, y: Any, name: str, reset: bool) -> np.ndarray:
         return check_labels(self, y, name)
 
     def _learn_y(self, rows: Rows, more: bool = False) -> None:
@@ -261,11 +261,16 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         totals = np.zeros(len(classes))
         if more:
             totals[np.searchsorted(classes, self.classes_)] = self._class_totals
-        known = np.isin(rows.y, classes)
-        weight = None if rows.weight is None else rows.weight[known]
-        index = np.searchsorted(classes, rows.y[known])
-        totals += np.bincount(index, weight, minlength=len(classes))
+        known = np.isin(rows.y, classes)  # the others are an error of their own
         self.classes_, self._class_totals = classes, totals
+        self._count_y(rows if known.all() else rows[known], more=True)
+
+    def _count_y(self, rows: Rows, more: bool) -> None:
+        if self._n_labels:
+            return
+        index = np.searchsorted(self.classes_, rows.y)
+        counts = np.bincount(index, rows.weight, minlength=len(self.classes_))
+        self._class_totals = self._class_totals + counts if more else counts
 
     def _match_y(self, y: np.ndarray, name: str) -> None:
         shape = (self._n_labels,) if self._n_labels else ()
@@ -309,7 +314,13 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
             raise ValueError(
                 f"class_weight names the label {unknown[0]!r}, but y has {self.classes_.tolist()}."
             )
-        return np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
+        weights = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+            raise ValueError(
+                f"class_weight must have finite weights >= 0, one of them above 0, got "
+                f"{self.class_weight!r}."
+            )
+        return weights
 
     # The network
 

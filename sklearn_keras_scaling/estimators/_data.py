@@ -84,9 +84,12 @@ def read_inputs(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
             f"{name} has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
             f"samples of shape {estimator.input_shape_}. Pass the same inputs as to fit."
         )
-    if estimator.input_columns is None:
+    if reset:
+        uses_columns = estimator.input_columns is not None
+        estimator._input_numbers = column_numbers(estimator, name) if uses_columns else None
+    if estimator._input_numbers is None:
         return checked
-    return split_columns(checked, column_numbers(estimator, name))
+    return split_columns(checked, estimator._input_numbers)
 
 
 def _read_several(estimator: Any, X: Any, reset: bool, name: str) -> Any:
@@ -102,7 +105,7 @@ def _read_several(estimator: Any, X: Any, reset: bool, name: str) -> Any:
     return each(lambda key, part: check_part(estimator, part, named(name, key)), given)
 
 
-def column_numbers(estimator: Any, name: str = "X") -> dict[str, list[int]]:
+def column_numbers(estimator: Any, name: str) -> dict[str, list[int]]:
     """Return the columns of each input that ``input_columns`` names."""
     names = getattr(estimator, "feature_names_in_", None)
     shape = estimator.input_shape_

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from .._structure import each, named, names, parts
+from .._optional import keras
+from .._structure import each, named, names, part, parts
 from .._validation import check_targets, did_you_mean
 from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
@@ -32,11 +33,14 @@ _NEEDS_RAW_TARGETS = {
 # Parts of the names of losses that compare probabilities or directions.
 _NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
 
-# Metrics that adding a constant to targets and predictions does not change.
-_OF_DIFFERENCES = {
-    *("MeanAbsoluteError", "MeanSquaredError", "RootMeanSquaredError", "LogCoshError"),
-    *("R2Score", "PearsonCorrelation", "ConcordanceCorrelation"),
-}
+# Metrics that adding a constant to a column of targets and predictions does not change.
+_OF_DIFFERENCES = (
+    keras.metrics.MeanAbsoluteError,
+    keras.metrics.MeanSquaredError,
+    keras.metrics.RootMeanSquaredError,
+    keras.metrics.LogCoshError,
+    keras.metrics.R2Score,
+)
 
 
 class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
@@ -166,6 +170,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
     True
     """
 
+    _target_numbers: dict[str, list[int]] | None
     _routes = (
         *("model", "optimizer", "loss", "compile", "fit"),
         *("input_scaler", "target_scaler"),
@@ -271,8 +276,12 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             At most 1.
         """
         predicted = self.predict(X)
-        given = each(lambda name, _: np.asarray(y if name is None else y[name]), predicted)
-        return float(r2_score(flat(given), flat(predicted), sample_weight=sample_weight))
+        given = self._check_y(y, "y", reset=False)
+        self._match_y(given, "y")
+        if self._target_numbers is not None:
+            predicted = split_columns(predicted, self._target_numbers)
+        in_order = each(lambda name, _: part(predicted, name), given)
+        return float(r2_score(flat(given), flat(in_order), sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -281,7 +290,9 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
 
     # Targets
 
-    def _check_y(self, y: Any, name: str) -> Any:
+    def _check_y(self, y: Any, name: str, reset: bool) -> Any:
+        if reset:
+            self._target_numbers = None
         if isinstance(y, Mapping):
             if self.target_columns is not None:
                 raise ValueError(
@@ -289,23 +300,44 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
                     "a dict already. Use target_columns=None."
                 )
             return each(lambda key, one: check_targets(self, one, named(name, key)), dict(y))
-        checked = check_targets(self, y, name)
-        if self.target_columns is None:
-            return checked
-        return split_columns(checked, self._target_numbers(checked, getattr(y, "columns", None)))
-
-    def _target_numbers(self, table: np.ndarray, known: Any) -> dict[str, list[int]]:
-        if table.ndim != 2:
-            raise ValueError(f"target_columns needs a table, but y has shape {table.shape}.")
-        width = table.shape[1]
-        numbers = numbers_of(self.target_columns, "target_columns", known, width)
-        order = [number for chosen in numbers.values() for number in chosen]
-        if sorted(order) != list(range(width)):
+        if reset and self.target_columns is not None:
+            self._learn_columns(y)
+        if self._target_numbers is None:
+            return check_targets(self, y, name)
+        table = check_targets(self, self._in_order(y, name), name)
+        if table.ndim != 2 or table.shape[1] != len(self._column_order):
             raise ValueError(
-                f"target_columns must have each of the {width} columns of y once, got {numbers}."
+                f"{name} has shape {table.shape}, but the y of fit had {len(self._column_order)} "
+                "columns. Pass the same columns."
             )
+        return split_columns(table, self._target_numbers)
+
+    def _learn_columns(self, y: Any) -> None:
+        """Set which columns of ``y`` are which output."""
+        shape = np.shape(y)
+        if len(shape) != 2:
+            raise ValueError(f"target_columns needs a table, but y has shape {shape}.")
+        known = getattr(y, "columns", None)
+        self._target_names = None if known is None else list(known)
+        numbers = numbers_of(self.target_columns, "target_columns", self._target_names, shape[1])
+        order = [number for chosen in numbers.values() for number in chosen]
+        if sorted(order) != list(range(shape[1])):
+            raise ValueError(
+                f"target_columns must have each of the {shape[1]} columns of y once, got {numbers}."
+            )
+        self._target_numbers = numbers
         self._column_order = tuple(np.argsort(order).tolist())
-        return numbers
+
+    def _in_order(self, y: Any, name: str) -> Any:
+        """Return a data frame's columns in the order of the y of fit."""
+        if self._target_names is None or not hasattr(y, "columns"):
+            return y
+        if set(y.columns) != set(self._target_names):
+            raise ValueError(
+                f"{name} has the columns {list(y.columns)}, but the y of fit had "
+                f"{self._target_names}. Pass the same columns."
+            )
+        return y[self._target_names]
 
     def _learn_y(self, rows: Rows, more: bool = False) -> None:
         if more:
@@ -358,7 +390,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             return Chain((*squeezed, Inverse(as_map(scaler)), *column))
 
         maps = each(of, self._target_shapes, self.target_scaler_, self._extra_axis)
-        return (maps,) if self.target_columns is None else (maps, self._column_order)
+        return (maps,) if self._target_numbers is None else (maps, self._column_order)
 
     # The network
 
@@ -455,9 +487,14 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         """Return what a parameter says of each output; a dict may leave out some."""
         every = names(self._target_shapes)
         if every == [None] or not isinstance(value, dict) or "class_name" in value:
-            if isinstance(value, list) and parameter == "loss" and self._output_order:
-                return dict(zip(self._output_order, value, strict=True))
-            return dict.fromkeys(every, value)
+            if not (isinstance(value, list) and parameter == "loss" and every != [None]):
+                return dict.fromkeys(every, value)
+            if not self._output_order:
+                raise ValueError(
+                    f"loss is a list, but the outputs have names. Give a dict of losses for "
+                    f"{', '.join(map(repr, every))}."
+                )
+            return dict(zip(self._output_order, value, strict=True))
         unknown = [name for name in value if name not in every]
         if unknown:
             raise ValueError(
@@ -504,7 +541,7 @@ def _units_for(metric: Any, map_: Map) -> Map:
 
     Far from zero, squares and float32 (JAX) lose the differences that are asked for.
     """
-    if map_.is_affine and type(metric).__name__ in _OF_DIFFERENCES:
+    if map_.is_affine and type(metric) in _OF_DIFFERENCES:
         return Affine(0.0, map_.locate(0.0, 1.0)[1])
     return map_
 
