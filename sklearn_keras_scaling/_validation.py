@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Real
@@ -146,6 +146,11 @@ def check_weights(
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, Mapping):
+        raise TypeError(
+            f"{name} is a dict, but a row has one weight for all outputs. Pass one array, and "
+            "weigh outputs by compile__loss_weights."
+        )
     with explained(sample_weight, name):
         weight = check_array(
             sample_weight,

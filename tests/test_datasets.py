@@ -59,6 +59,20 @@ def test_a_batch_of_weight_zero_is_absent():
     np.testing.assert_array_equal(with_it.predict(X), without.predict(X))
 
 
+class Some(Blocks):
+    """Weights in the first batch alone."""
+
+    def __getitem__(self, index):
+        return super().__getitem__(index)[: 3 if index == 0 else 2]
+
+
+def test_batches_without_weights_count_once():
+    weight = np.where(np.arange(100) < 32, 2.0, 1.0)
+    some = ScaledKerasRegressor(**ONE_EPOCH).fit(Some(X, Y, weight))
+    every = ScaledKerasRegressor(**ONE_EPOCH).fit(Blocks(X, Y, weight))
+    np.testing.assert_array_equal(some.predict(X), every.predict(X))
+
+
 def test_arrays_validate_a_dataset_and_the_other_way_round():
     regressor = ScaledKerasRegressor(**ONE_EPOCH)
     of_arrays = regressor.fit(Blocks(X, Y), validation_data=(X, Y)).history_["val_loss"]

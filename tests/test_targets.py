@@ -313,6 +313,12 @@ def test_columns_by_name_have_the_order_of_fit_whatever_comes_later():
         one.fit(TABLE, frame, X_val=TABLE, y_val=STEPS[:, :1])
 
 
+def test_a_row_has_one_weight():
+    weight = {"price": np.ones(80), "demand": np.ones(80)}
+    with pytest.raises(TypeError, match=r"sample_weight is a dict.*weigh outputs by compile__loss"):
+        ScaledKerasRegressor(**ONE_EPOCH).fit(TABLE, NAMED, sample_weight=weight)
+
+
 def test_score_takes_the_targets_of_fit_alone():
     regressor = ScaledKerasRegressor(**ONE_EPOCH).fit(TABLE, {"q": STEPS[:, 0]})
     for y in ({"p": STEPS[:, 0]}, STEPS[:, 0]):

@@ -322,16 +322,17 @@ dict or list of them, or dataset
     ) -> tuple[Rows, int, float | None]:
         """Read a stream once; return its first rows, the number of batches and the mean weight."""
         first: Any = None
-        n_batches, total, count = 0, 0.0, 0
+        n_batches, total, count, is_weighted = 0, 0.0, 0, False
         for rows in self._stream_rows(dataset, name, reset):
             visit(rows, first is None)
             first = rows if first is None else first
             n_batches += 1
-            if rows.weight is not None:
-                total, count = total + rows.weight.sum(), count + len(rows)
+            count += len(rows)
+            total += len(rows) if rows.weight is None else rows.weight.sum()
+            is_weighted = is_weighted or rows.weight is not None
         if first is None:
             raise ValueError(f"{name} yields no batches. Was everything filtered out?")
-        return first, n_batches, total / count if count else None
+        return first, n_batches, total / count if is_weighted else None
 
     def _stream_batches(
         self, dataset: Any, name: str, survey: tuple[Rows, int, float | None], loss: Any
@@ -464,7 +465,9 @@ dict or list of them, or dataset
         """Return inputs, targets and, if any, weights as the network takes them."""
         targets = self._network_targets(rows.y, loss)
         arrays = (self._scale_inputs(rows.X), self._as_outputs(targets))
-        weight = None if mean is None or rows.weight is None else rows.weight / mean
+        weight = rows.weight
+        if mean is not None:  # rows of a batch without weights count once
+            weight = (np.ones(len(rows)) if weight is None else weight) / mean
         if trains:
             weight = self._loss_weight(rows.y, weight)
         if weight is None:
