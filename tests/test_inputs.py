@@ -48,7 +48,9 @@ def two_inputs_in_a_list(input_shape, output_shape):
 
 def agrees(fitted, X, model_input=None, **options):
     """The exported model, with an input for each, predicts as the estimator, in float32."""
-    found = np.asarray(to_keras(fitted, **options)(X if model_input is None else model_input))
+    found = keras.ops.convert_to_numpy(
+        to_keras(fitted, **options)(X if model_input is None else model_input)
+    )
     expected = fitted.predict(X)
     # Some roundings of float32 (6e-8) of the largest number on the way.
     assert np.abs(found - expected).max() < 1e-6 * max(np.abs(expected).max(), Y.max())
@@ -171,10 +173,13 @@ def test_some_columns_pass_unscaled(diabetes):
     scalers = ["standard", None, MinMaxScaler(), *["standard"] * 7]
     regressor = ScaledKerasRegressor(**ONE_EPOCH, input_scaler=scalers).fit(X, y)
     fed = to_keras(regressor.input_scaler_[0])(X[:, :1])
-    np.testing.assert_allclose(np.asarray(fed).std(), 1, rtol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(fed).std(), 1, rtol=1e-6)
     assert regressor.input_scaler_[1] is None
     np.testing.assert_allclose(regressor.input_scaler_[2].data_min_, X[:, 2].min())
-    assert np.abs(np.asarray(to_keras(regressor)(X)) - regressor.predict(X)).max() < 1e-3
+    assert (
+        np.abs(keras.ops.convert_to_numpy(to_keras(regressor)(X)) - regressor.predict(X)).max()
+        < 1e-3
+    )
 
 
 def test_default_network_of_several_inputs_flattens_them():

@@ -61,7 +61,7 @@ def test_sequences_come_back_in_raw_units(builder, k):
     assert regressor.n_outputs_ == y[0].size
     error = np.abs(predicted - y).mean()
     assert regressor.history_["val_mae"][-1] == pytest.approx(error, rel=1e-5)
-    found = np.asarray(to_keras(regressor)(X))
+    found = keras.ops.convert_to_numpy(to_keras(regressor)(X))
     assert np.abs(found - predicted).max() < 1e-5 * y.std()
     flat = [array.reshape(80, -1) for array in (y, predicted)]
     assert regressor.score(X, y) == pytest.approx(r2_score(*flat))
@@ -102,7 +102,10 @@ def test_named_outputs_each_with_its_scaler_loss_and_weight(builder):
     assert history["loss"] == pytest.approx(total, rel=1e-5)
     exported = to_keras(regressor)(TABLE)
     for name, array in predicted.items():
-        assert np.abs(np.asarray(exported[name]) - array).max() < 1e-5 * NAMED[name].std()
+        assert (
+            np.abs(keras.ops.convert_to_numpy(exported[name]) - array).max()
+            < 1e-5 * NAMED[name].std()
+        )
     flat = [np.c_[arrays["price"], arrays["demand"]] for arrays in (NAMED, predicted)]
     assert regressor.score(TABLE, NAMED) == pytest.approx(r2_score(*flat))
 
@@ -123,7 +126,10 @@ def test_named_outputs_of_a_table_in_a_search():
     # In the order of y, not of target_columns.
     assert np.abs(predicted - targets).mean().max() < targets.std().max()
     assert np.abs(predicted[:, 0] - 178).mean() < 40  # the weights, in pounds
-    assert np.abs(np.asarray(to_keras(search)(data.to_numpy())) - predicted).max() < 1e-3
+    assert (
+        np.abs(keras.ops.convert_to_numpy(to_keras(search)(data.to_numpy())) - predicted).max()
+        < 1e-3
+    )
 
 
 def test_a_scaler_for_each_column():
@@ -131,12 +137,14 @@ def test_a_scaler_for_each_column():
     scalers = ["standard", None, QuantileTransformer(n_quantiles=10)]
     regressor = ScaledKerasRegressor(**ONE_EPOCH, target_scaler=scalers, metrics=["mae"])
     regressor.fit(data, targets, X_val=data, y_val=targets)
-    outputs = np.asarray(regressor.network_(regressor.input_scaler_.transform(data).astype("f")))
+    outputs = keras.ops.convert_to_numpy(
+        regressor.network_(regressor.input_scaler_.transform(data).astype("f"))
+    )
     np.testing.assert_allclose(regressor.predict(data)[:, 1], outputs[:, 1], rtol=1e-6)
     error = np.abs(regressor.predict(data) - targets).mean()
     assert regressor.history_["val_mae"][-1] == pytest.approx(error, rel=1e-5)
     model = to_keras(regressor)
-    assert np.abs(np.asarray(model(data)) - regressor.predict(data)).max() < 1e-3
+    assert np.abs(keras.ops.convert_to_numpy(model(data)) - regressor.predict(data)).max() < 1e-3
 
 
 def test_nonlinear_scalers_of_sequences():
@@ -251,7 +259,7 @@ def test_several_labels_a_row():
     np.testing.assert_array_equal(classifier.predict(X), p > 0.5)
     assert classifier.history_["val_binary_accuracy"][-1] > 0.9
     assert classifier.network_.layers[-1].activation.__name__ == "sigmoid"
-    np.testing.assert_allclose(np.asarray(to_keras(classifier)(X)), p, atol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(to_keras(classifier)(X)), p, atol=1e-6)
     frame = pd.DataFrame(y, columns=["a", "b", "c"])
     again = ScaledKerasClassifier(**ONE_EPOCH).fit(X, frame)
     assert again.predict(X).shape == (80, 3)
