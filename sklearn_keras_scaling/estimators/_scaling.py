@@ -169,7 +169,7 @@ def is_ours(scaler: Any) -> bool:
 def as_map(scaler: Any) -> Map:
     """Return the map of a fitted scaler; one without a graph form works on the host."""
     if isinstance(scaler, list):
-        return PerColumn(tuple(as_map(one) for one in scaler))
+        return PerColumn.of([as_map(one) for one in scaler])
     try:
         return map_of(scaler)
     except UnsupportedTransformerError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,8 @@ class Parallel(Map):
 
     def tolerant(self) -> Map:
         """Return the same of each map made tolerant."""
-        return Parallel(tuple((columns, map_.tolerant()) for columns, map_ in self.branches))
+        branches = tuple((columns, map_.tolerant()) for columns, map_ in self.branches)
+        return replace(self, branches=branches)
 
     def is_fragile(self, eps: float) -> bool:
         """Return whether one of them is."""
@@ -137,7 +138,7 @@ class Parallel(Map):
             (columns, map_.shift(offset if columns is None else offset[list(columns)]))
             for columns, map_ in self.branches
         ]
-        return Parallel(tuple(branches))
+        return replace(self, branches=tuple(branches))
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return for each column what the maps that take it know, in turns."""
@@ -164,79 +165,45 @@ class Parallel(Map):
         return {i for columns, _ in self.branches for i in (every if columns is None else columns)}
 
 
-@dataclass(frozen=True, eq=False)
-class PerColumn(Map):
-    """A map for each column.
-
-    Parameters
-    ----------
-    maps : tuple of Map
-        Each takes and returns one column.
+class PerColumn(Parallel):
+    """A map for each column, in their order: each takes one and returns one.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sklearn_keras_scaling.maps import IDENTITY, Affine
-    >>> PerColumn((Affine(1.0, 2.0), IDENTITY)).forward(np.array([[5.0, 3.0]]), np)
-    array([[2., 3.]])
+    >>> PerColumn.of([Affine(1.0, 2.0), IDENTITY]).inverse(np.array([[2.0, 3.0]]), np)
+    array([[5., 3.]])
     """
 
-    maps: tuple[Map, ...]
+    @classmethod
+    def of(cls, maps: Sequence[Map]) -> PerColumn:
+        """Return the maps beside each other."""
+        return cls(tuple(((i,), map_) for i, map_ in enumerate(maps)))
 
     @property
     def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
         """The interval around all of theirs."""
-        lows, highs = zip(*(map_.output_range for map_ in self.maps), strict=True)
+        lows, highs = zip(*(map_.output_range for _, map_ in self.branches), strict=True)
         return (min(lows), max(highs))
 
     @property
     def is_affine(self) -> bool:  # type: ignore[override]  # read-only here
         """Whether all of them are."""
-        return all(map_.is_affine for map_ in self.maps)
-
-    @property
-    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
-        """Whether all of them are."""
-        return all(map_.is_exact for map_ in self.maps)
-
-    def tolerant(self) -> Map:
-        """Return the same of each map made tolerant."""
-        return PerColumn(tuple(map_.tolerant() for map_ in self.maps))
-
-    def is_fragile(self, eps: float) -> bool:
-        """Return whether one of them is."""
-        return any(map_.is_fragile(eps) for map_ in self.maps)
-
-    def forward(self, x: Any, xp: Any) -> Any:
-        """Return each column through its map."""
-        columns = [map_.forward(x[..., i : i + 1], xp) for i, map_ in enumerate(self.maps)]
-        return xp.concatenate(columns, axis=-1)
+        return all(map_.is_affine for _, map_ in self.branches)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return each column back through its map."""
-        columns = [map_.inverse(z[..., i : i + 1], xp) for i, map_ in enumerate(self.maps)]
+        columns = [map_.inverse(_take(z, column, xp), xp) for column, map_ in self.branches]
         return xp.concatenate(columns, axis=-1)
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, column by column."""
-        width = len(self.maps)
+        width = len(self.branches)
         pairs = zip(*(np.broadcast_to(each, width) for each in (loc, scale)), strict=True)
-        found = [map_.locate(*pair) for map_, pair in zip(self.maps, pairs, strict=True)]
+        found = [map_.locate(*pair) for (_, map_), pair in zip(self.branches, pairs, strict=True)]
         locs, scales = (np.array([np.ravel(pair[k])[0] for pair in found]) for k in (0, 1))
         return locs, scales
-
-    def shift(self, offset: np.ndarray) -> Map:
-        """Return the same with each map shifted."""
-        pairs = zip(self.maps, np.ravel(offset), strict=True)
-        return PerColumn(tuple(map_.shift(np.array([own])) for map_, own in pairs))
-
-    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Return what each map knows of its column."""
-        rows = [
-            map_.typical(outputs[..., i : i + 1], draws[..., i : i + 1])
-            for i, map_ in enumerate(self.maps)
-        ]
-        return np.concatenate(rows, axis=-1)
 
 
 def _take(x: Any, columns: Sequence[int] | None, xp: Any) -> Any:

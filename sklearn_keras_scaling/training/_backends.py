@@ -24,6 +24,14 @@ def compiled_backend() -> Any:
     return None
 
 
+def last_logs(model: Any, logs: Any) -> dict[str, Any]:
+    """Return what logs are to be taken from the last step: none if they are the metrics'."""
+    # As Keras's own loop decides. The results of metrics are needed only once, behind the loop.
+    if not isinstance(logs, dict):
+        raise TypeError(f"a step returns {type(logs).__name__}, and no dict of logs")
+    return {} if logs.keys() == model.get_metrics_result().keys() else logs
+
+
 @contextmanager
 def without_retracing_advice() -> Iterator[None]:
     """Silence TensorFlow's advice against many traces: each network has its own, by design."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._optional import keras
+from ._backends import last_logs
 
 #: Blocks that are predicted in one call.
 PREDICTED_BLOCKS = 16
@@ -37,7 +38,7 @@ class Pass:
         # Of Keras before 3.12: its steps look at where the variables lie.
         getattr(model, "_record_training_state_sharding_spec", lambda: None)()
         logs, _ = jax.eval_shape(self._step, self._state(), example)
-        self._last = _last_logs(model, logs)
+        self._last = last_logs(model, logs)
         self._one = jax.jit(self._run_one)
         self._many = jax.jit(self._run_many)
 
@@ -158,14 +159,6 @@ def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
 
 def tidy() -> None:
     """Do nothing: JAX keeps nothing of variables that are gone."""
-
-
-def _last_logs(model: Any, logs: Any) -> dict[str, Any]:
-    """Return what logs are to be taken from the last step: none if they are the metrics'."""
-    # As Keras's own loop decides. The results of metrics are needed only once, behind the loop.
-    if not isinstance(logs, dict):
-        raise TypeError(f"a step returns {type(logs).__name__}, and no dict of logs")
-    return {} if logs.keys() == model.get_metrics_result().keys() else logs
 
 
 def _like(old: Any, new: Any) -> Any:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from .._optional import keras
+from ._backends import last_logs
 
 # Operations that draw; Get: of what is known of a generator.
 _RANDOM = "Random(?!Get)|TruncatedNormal|Multinomial"
@@ -46,7 +47,7 @@ class Pass:
         self._model = model
         self._function = getattr(model, f"{kind}_step")
         self._step = self._traced(example, None)
-        self._last = _last_logs(model, self._step.structured_outputs)
+        self._last = last_logs(model, self._step.structured_outputs)
         operations = _operations(self._step.graph)
         self._has_loops = any("While" in name for name in operations)
         self._one = tf.function(self._run_one, autograph=False)
@@ -257,14 +258,6 @@ def tidy() -> None:
     """Release what TensorFlow keeps of each variable that there ever was."""
     # Private: else every network leaves some 100 kB behind, whoever trains it. It costs 0.1 s.
     context.context().clear_kernel_cache()
-
-
-def _last_logs(model: Any, logs: Any) -> dict[str, Any]:
-    """Return what logs are to be taken from the last step: none if they are the metrics'."""
-    # As Keras's own loop decides. The results of metrics are needed only once, behind the loop.
-    if not isinstance(logs, dict):
-        raise TypeError(f"a step returns {type(logs).__name__}, and no dict of logs")
-    return {} if logs.keys() == model.get_metrics_result().keys() else logs
 
 
 def _blank(specs: dict[str, Any]) -> dict[str, Any]:
