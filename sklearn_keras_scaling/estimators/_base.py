@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -33,7 +33,7 @@ from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
 from ._scaling import as_map, chosen, learn, make_scaler, routed_of, scale, supports_sparse
-from ._streams import StreamBatches, read_stream
+from ._streams import Stream, StreamBatches
 from ._validating import (
     EARLY_STOPPING_SHARE,
     check_groups,
@@ -113,7 +113,8 @@ dict or list of them, or dataset
             split_seed, seed = self._seeds()
             if is_stream(X, y):
                 _refuse_with_stream(self.validation_split, sample_weight, groups, given)
-                trial, batches = self._open_stream(X, goes_on)
+                stream = self._learn_stream(X, goes_on)
+                trial, batches = stream.first, self._stream_batches(stream, trains=True)
                 validation = self._check_validation((None, None, None), validation_data)
             else:
                 refuse_sliced(X, X_val)
@@ -124,6 +125,7 @@ dict or list of them, or dataset
                 if validation is None:
                     groups = None if groups is None else groups[present]
                     rows, validation = self._split(rows, groups, split_seed)
+                self._count_y(rows, more=False)
                 if not goes_on:
                     self._fit_scalers(rows)
                 trial, batches = rows, self._batches_of(rows, seed)
@@ -139,11 +141,10 @@ dict or list of them, or dataset
             if not goes_on:
                 learn_y(rows)
             self._match_y(rows.y, "y")
-            if goes_on:
-                self._count_y(rows, more=True)
-            else:
+            self._count_y(rows, more=goes_on)
+            if not goes_on:
                 self._fit_scalers(rows)
-            if goes_on and self.update_scalers:
+            elif self.update_scalers:
                 for fitted in {"input_scaler_", "target_scaler_"} & set(vars(self)):
                     # Of a copy: a failure leaves that of before.
                     setattr(self, fitted, copy.deepcopy(getattr(self, fitted)))
@@ -302,63 +303,31 @@ dict or list of them, or dataset
     def _know_y(self, rows: Rows, goes_on: bool, more: bool = False) -> None:
         if goes_on:
             self._match_y(rows.y, "y")
-            self._count_y(rows, more)
         else:
             self._learn_y(rows, more)
 
-    def _open_stream(self, dataset: Any, goes_on: bool) -> tuple[Rows, Callable[[Any], Any]]:
-        """Return the first rows of a stream, and what makes its batches; learn from all of it."""
+    def _open_stream(
+        self, dataset: Any, name: str, visit: Callable[[Rows, bool], None], learns: bool = False
+    ) -> Stream:
+        """Return a dataset as a stream of rows, which is read once."""
+        suffix = "" if name == "X" else "_val"
+
+        def read(X: Any, y: Any, weight: Any, reset: bool) -> Rows:
+            rows, _ = self._read_rows(X, y, weight, reset=reset, suffix=suffix, may_be_zero=True)
+            return rows
+
+        return Stream(dataset, name, read, visit, learns)
+
+    def _learn_stream(self, dataset: Any, goes_on: bool) -> Stream:
+        """Return a dataset to train on, after learning from all of it."""
 
         def visit(rows: Rows, is_first: bool) -> None:
             self._know_y(rows, goes_on, more=not is_first)
+            self._count_y(rows, more=not is_first)
             if not goes_on:
                 self._fit_scalers(rows, "partial_fit", is_new=is_first)
 
-        survey = self._survey(dataset, "X", visit, reset=not goes_on)
-        return survey[0], lambda loss: self._stream_batches(dataset, "X", survey, loss)
-
-    def _survey(
-        self, dataset: Any, name: str, visit: Any, reset: bool = False
-    ) -> tuple[Rows, int, float | None]:
-        """Read a stream once; return its first rows, the number of batches and the mean weight."""
-        first: Any = None
-        n_batches, total, count, is_weighted = 0, 0.0, 0, False
-        for rows in self._stream_rows(dataset, name, reset):
-            visit(rows, first is None)
-            first = rows if first is None else first
-            n_batches += 1
-            count += len(rows)
-            total += len(rows) if rows.weight is None else rows.weight.sum()
-            is_weighted = is_weighted or rows.weight is not None
-        if first is None:
-            raise ValueError(f"{name} yields no batches. Was everything filtered out?")
-        return first, n_batches, total / count if is_weighted else None
-
-    def _stream_batches(
-        self, dataset: Any, name: str, survey: tuple[Rows, int, float | None], loss: Any
-    ) -> StreamBatches:
-        first, n_batches, mean = survey
-        trains = name == "X"
-        return StreamBatches(
-            lambda: self._stream_rows(dataset, name),
-            lambda rows: self._arrays(rows, loss, mean, trains=trains),
-            n_batches,
-            len(first),
-        )
-
-    def _stream_rows(self, dataset: Any, name: str, reset: bool = False) -> Iterator[Rows]:
-        suffix = "" if name == "X" else "_val"
-        for number, (X, y, weight) in enumerate(read_stream(dataset, name)):
-            try:
-                is_first = reset and number == 0
-                rows, _ = self._read_rows(
-                    X, y, weight, reset=is_first, suffix=suffix, may_be_zero=True
-                )
-            except (TypeError, ValueError) as error:
-                error.add_note(f"Raised for batch {number} of {name}, counted from 0.")
-                raise
-            if len(rows):  # weight 0 is absence, of whole batches too
-                yield rows
+        return self._open_stream(dataset, "X", visit, learns=not goes_on)
 
     # Scaling and training
 
@@ -389,6 +358,11 @@ dict or list of them, or dataset
     def _batches_of(self, rows: Rows, seed: int) -> Callable[[Any], Any]:
         return lambda loss: Batches(
             self._arrays(rows, loss, _mean(rows.weight), trains=True), self.batch_size, seed
+        )
+
+    def _stream_batches(self, stream: Stream, trains: bool) -> Callable[[Any], Any]:
+        return lambda loss: StreamBatches(
+            stream, lambda rows: self._arrays(rows, loss, stream.mean_weight, trains)
         )
 
     def _train(
@@ -482,9 +456,10 @@ dict or list of them, or dataset
             return None
         if isinstance(validation, Rows):
             return self._arrays(validation, loss, _mean(validation.weight))
-        name = "validation_data"
-        survey = self._survey(validation, name, lambda rows, _: self._match_y(rows.y, "y_val"))
-        return self._stream_batches(validation, name, survey, loss)
+        stream = self._open_stream(
+            validation, "validation_data", lambda rows, _: self._match_y(rows.y, "y_val")
+        )
+        return self._stream_batches(stream, trains=False)(loss)
 
     def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
         """Return the network to train and the one that says how its maker compiled it."""
@@ -540,7 +515,8 @@ dict or list of them, or dataset
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
         outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        parts = self._scaled_network()
+        # Without the maps of the inputs, which are scaled: it takes as long to make as to use them.
+        parts = ScaledNetwork(IDENTITY, self.network_, *self._output_maps())
         if parts.outputs is IDENTITY:
             return outputs
         return parts.unscale(keras.tree.map_structure(_as_float64, outputs), np)

@@ -129,7 +129,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     array(['low', 'high'], dtype='<U4')
     """
 
-    _class_totals: np.ndarray
+    _class_totals: dict[Any, float]
     _routes = ("model", "optimizer", "loss", "compile", "fit", "input_scaler")
 
     def __init__(
@@ -233,7 +233,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         def learn_y(rows: Rows) -> None:
             self._learn_y(rows)
             if classes is not None and not self._n_labels:
-                self._learn_classes(np.unique(classes), rows)
+                self.classes_ = np.unique(classes)
 
         return self._partial_fit(X, y, sample_weight, learn_y)
 
@@ -248,43 +248,41 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         return check_labels(self, y, name)
 
     def _learn_y(self, rows: Rows, more: bool = False) -> None:
-        if rows.y.ndim == 2:
-            self._n_labels = rows.y.shape[1]
-            self.classes_ = np.arange(self._n_labels)
-            return
-        self._n_labels = 0
-        found = np.unique(rows.y)
-        self._learn_classes(np.union1d(self.classes_, found) if more else found, rows, more)
-
-    def _learn_classes(self, classes: np.ndarray, rows: Rows, more: bool = False) -> None:
-        """Set the labels, and how much weight each has had."""
-        totals = np.zeros(len(classes))
         if more:
-            totals[np.searchsorted(classes, self.classes_)] = self._class_totals
-        known = np.isin(rows.y, classes)  # the others are an error of their own
-        self.classes_, self._class_totals = classes, totals
-        self._count_y(rows if known.all() else rows[known], more=True)
-
-    def _count_y(self, rows: Rows, more: bool) -> None:
+            self._match_shape(rows.y, "y")
+        self._n_labels = rows.y.shape[1] if rows.y.ndim == 2 else 0
         if self._n_labels:
-            return
-        index = np.searchsorted(self.classes_, rows.y)
-        counts = np.bincount(index, rows.weight, minlength=len(self.classes_))
-        self._class_totals = self._class_totals + counts if more else counts
+            self.classes_ = np.arange(self._n_labels)
+        else:
+            found = np.unique(rows.y)
+            self.classes_ = np.union1d(self.classes_, found) if more else found
 
     def _match_y(self, y: np.ndarray, name: str) -> None:
-        shape = (self._n_labels,) if self._n_labels else ()
-        if y.shape[1:] != shape:
-            raise ValueError(
-                f"{name} has shape {y.shape}, but the y of fit had "
-                f"{self._n_labels or 'one column of'} labels. Pass labels of the same kind."
-            )
+        self._match_shape(y, name)
         unknown = [] if self._n_labels else np.setdiff1d(y, self.classes_).tolist()
         if unknown:
             raise ValueError(
                 f"The label {unknown[0]!r} is none of those that the first fit saw: "
                 f"{self.classes_.tolist()}."
             )
+
+    def _match_shape(self, y: np.ndarray, name: str) -> None:
+        if y.shape[1:] != ((self._n_labels,) if self._n_labels else ()):
+            raise ValueError(
+                f"{name} has shape {y.shape}, but the y of fit had "
+                f"{self._n_labels or 'one column of'} labels. Pass labels of the same kind."
+            )
+
+    def _count_y(self, rows: Rows, more: bool) -> None:
+        if self._n_labels:
+            return
+        labels, index = np.unique(rows.y, return_inverse=True)
+        totals = np.bincount(index, rows.weight).tolist()
+        before = self._class_totals if more else {}
+        found = dict(zip(labels.tolist(), totals, strict=True))
+        self._class_totals = {
+            label: before.get(label, 0.0) + found.get(label, 0.0) for label in {**before, **found}
+        }
 
     def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
         """Labels are not scaled."""
@@ -302,7 +300,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         if self._n_labels:
             raise ValueError("class_weight is for one label a row, but y has several columns.")
         if self.class_weight == "balanced":
-            totals = self._class_totals
+            totals = np.array([self._class_totals.get(c, 0.0) for c in self.classes_.tolist()])
             share = np.where(totals > 0, totals, np.inf)
             return totals.sum() / ((totals > 0).sum() * share)
         if not isinstance(self.class_weight, dict):

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from .._blocks import evaluate
 from .._optional import keras
 from .._validation import did_you_mean
 from ..bridge import map_of
@@ -196,14 +197,24 @@ def scale(parameter: str, scaler: Any, data: Any) -> Any:
 def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
     if sparse.issparse(data):
         return _scale_sparse(parameter, scaler, data, dtype)
-    map_ = as_map(scaler)
-    scaled: np.ndarray | None = None
+    if scaler is None or is_ours(scaler):
+        with np.errstate(all="ignore"):
+            scaled = np.empty(data.shape, dtype)
+            evaluate(as_map(scaler), "forward", data, scaled)
+        _refuse_infinite(parameter, scaled, scaled, dtype)
+        return scaled
+    return _scale_blocks(parameter, as_map(scaler), data, dtype)
+
+
+def _scale_blocks(parameter: str, map_: Map, data: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the same for a map that may change the columns."""
     step = max(1, _VALUES // max(1, int(np.prod(data.shape[1:]))))
-    for start in range(0, len(data), step):
-        block = _scale_block(parameter, map_, data[start : start + step], dtype)
-        if scaled is None:
-            scaled = np.empty((len(data), *block.shape[1:]), dtype)
-        scaled[start : start + step] = block
+    first = _scale_block(parameter, map_, data[:step], dtype)
+    scaled = np.empty((len(data), *first.shape[1:]), dtype)
+    scaled[:step] = first
+    for start in range(step, len(data), step):
+        block = data[start : start + step]
+        scaled[start : start + step] = _scale_block(parameter, map_, block, dtype)
     return scaled
 
 
@@ -229,7 +240,8 @@ def _scale_sparse(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
 
 
 def _refuse_infinite(parameter: str, values: Any, scaled: Any, dtype: str) -> None:
-    if not np.isfinite(values).all():
+    # Of minimum and maximum, which NaN reach: no array of flags.
+    if values.size and not np.isfinite([values.min(), values.max()]).all():
         array = scaled.toarray() if sparse.issparse(scaled) else scaled
         column = int(np.argwhere(~np.isfinite(array))[0, -1])
         raise ValueError(

@@ -59,47 +59,99 @@ def _as_array(data: Any) -> Any:
     return array
 
 
+class Stream:
+    """The rows of a dataset, batch by batch, as often as they are read.
+
+    Parameters
+    ----------
+    dataset : iterable or keras.utils.PyDataset
+        Of batches.
+    name : str
+        Of the argument, for errors.
+    read : callable
+        Takes inputs, targets, weights, and whether the kind of data is to be learnt from
+        them; returns valid rows.
+    visit : callable
+        Takes the rows of each batch and whether they are the first, in a first reading.
+    learns : bool
+        Whether the kind of data is to be learnt from the first batch.
+
+    Attributes
+    ----------
+    first : Rows
+        Of the first batch.
+    n_batches : int
+        How many there are.
+    mean_weight : float or None
+        None if no batch has weights; rows of one without count once.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        name: str,
+        read: Callable[..., Rows],
+        visit: Callable[[Rows, bool], None],
+        learns: bool = False,
+    ) -> None:
+        self._dataset, self._name, self._read = dataset, name, read
+        first: Any = None
+        self.n_batches, total, count, is_weighted = 0, 0.0, 0, False
+        for rows in self.rows(learns):
+            visit(rows, first is None)
+            first = rows if first is None else first
+            self.n_batches += 1
+            count += len(rows)
+            total += len(rows) if rows.weight is None else rows.weight.sum()
+            is_weighted = is_weighted or rows.weight is not None
+        if first is None:
+            raise ValueError(f"{name} yields no batches. Was everything filtered out?")
+        self.first = first
+        self.mean_weight = total / count if is_weighted else None
+
+    def rows(self, learns: bool = False) -> Iterator[Rows]:
+        """Yield the rows of each batch, from the beginning."""
+        for number, batch in enumerate(read_stream(self._dataset, self._name)):
+            try:
+                rows = self._read(*batch, learns and number == 0)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"Raised for batch {number} of {self._name}, counted from 0.")
+                raise
+            if len(rows):  # weight 0 is absence, of whole batches too
+                yield rows
+
+
 class StreamBatches(keras.utils.PyDataset):
     """The batches of a stream in scaled space, in their order.
 
     Parameters
     ----------
-    read : callable
-        Returns a new iterator of rows, from the beginning.
+    stream : Stream
+        In raw units.
     encode : callable
         From rows to what the network trains on.
-    n_batches : int
-        How many there are.
-    batch_size : int
-        Rows in the first one.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Iterator[Rows]],
-        encode: Callable[[Rows], tuple[Any, ...]],
-        n_batches: int,
-        batch_size: int,
-    ) -> None:
+    def __init__(self, stream: Stream, encode: Callable[[Rows], tuple[Any, ...]]) -> None:
         super().__init__()
-        self._read, self._encode, self._n_batches = read, encode, n_batches
-        self.batch_size = batch_size
-        self._position = n_batches
+        self._stream, self._encode = stream, encode
+        self.batch_size = len(stream.first)
+        self._position = stream.n_batches
         self._rows: Iterator[Rows] = iter(())
 
     def __len__(self) -> int:
-        return self._n_batches
+        return self._stream.n_batches
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         if index < self._position:  # Keras looks at the first ones, and begins anew
-            self._position, self._rows = 0, self._read()
+            self._position, self._rows = 0, self._stream.rows()
         rows = None
         while self._position <= index:
             rows = next(self._rows, None)
             self._position += 1
         if rows is None:
             raise ValueError(
-                f"The stream had {self._n_batches} batches at first, and now has fewer. It must "
+                f"The stream had {len(self)} batches at first, and now has fewer. It must "
                 "yield the same batches each time it is read."
             )
         return self._encode(rows)
