@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE
@@ -306,3 +307,12 @@ def test_rows_that_the_map_takes_and_scikit_learn_refuses():
     certificate = certify(scaled, to_keras(scaled, dtype=widest_float()), given)
     assert certificate.within == 0.0
     assert certificate.n_refused == 1
+
+
+def test_powers_without_a_scale_say_nothing_of_their_inputs():
+    # Exponents far below 0, whose inverse of infinity is a number.
+    X = load_breast_cancer().data
+    transformer = PowerTransformer(standardize=False).fit(X)
+    assert transformer.lambdas_.min() < -10
+    # Nothing is known that float32 could lose: no warning. Rows tell.
+    assert certify(transformer, to_keras(transformer), X).given < 1e-4

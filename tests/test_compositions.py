@@ -1,9 +1,13 @@
+import warnings
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.datasets import load_diabetes
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
@@ -12,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
     PowerTransformer,
@@ -433,3 +438,20 @@ def test_an_inverse_takes_no_pair(frame):
     scaler = sks.StandardScaler().fit(frame)
     with pytest.raises(ValueError, match="inputs='pair' is for raw data; an inverse takes"):
         to_keras(scaler, inverse=True, inputs="pair")
+
+
+def test_edges_beside_a_smooth_branch_are_tried_and_met():
+    # Edges are measured values with decimals, which float32 has not.
+    X = load_diabetes(scaled=False).data
+    bins = KBinsDiscretizer(4, encode="onehot-dense", quantile_method="averaged_inverted_cdf")
+    smooth = make_pipeline(StandardScaler(), PCA(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a column with few values
+        union = FeatureUnion([("smooth", smooth), ("bins", bins)]).fit(X)
+    if widest_float() != "float64":
+        with pytest.raises(ValueError, match="edges or categories that float32 has not"):
+            to_keras(union)
+        return
+    model = to_keras(union)
+    assert model.input.dtype == "float64"
+    assert certify(union, model, X).error < 1e-5

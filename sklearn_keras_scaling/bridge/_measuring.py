@@ -100,6 +100,7 @@ def float32_cost(
 def float32_output_cost(map_: Map, shape: tuple[int | None, ...]) -> float:
     """Return what rounding a map's outputs to float32 costs, as far as their spread is known."""
     with np.errstate(all="ignore"):
-        expected = np.asarray(map_.forward(typical_rows(map_, shape), np), dtype=np.float64)
+        rows = typical_rows(map_, shape, unknown=np.nan)
+        expected = np.asarray(map_.forward(rows, np), dtype=np.float64)
         unit = standard_unit(expected, shape, without=np.inf)
         return largest_difference(expected.astype(np.float32), expected, unit)

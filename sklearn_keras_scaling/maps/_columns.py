@@ -141,7 +141,7 @@ class Parallel(Map):
         return replace(self, branches=tuple(branches))
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Return for each column what the maps that take it know, in turns."""
+        """Return for each column what the maps that take it know, of each a share of the rows."""
         found: dict[int, list[np.ndarray]] = {}
         start = 0
         for columns, map_ in self.branches:
@@ -155,8 +155,10 @@ class Parallel(Map):
         rows = np.array(draws)
         for column, values in found.items():
             known = [each for each in values if not np.isinf(each).any()] or values
-            for turn, each in enumerate(known):
-                rows[turn :: len(known), ..., column] = each[turn :: len(known)]
+            # Shares, not turns: maps themselves try hard values in every second row.
+            ends = np.linspace(0, len(rows), len(known) + 1).astype(int)
+            for each, start, stop in zip(known, ends, ends[1:], strict=False):
+                rows[start:stop, ..., column] = each[start:stop]
         return rows
 
     def reads(self, n_features: int) -> set[int]:

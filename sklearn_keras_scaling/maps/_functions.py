@@ -126,7 +126,8 @@ class Power(Map):
         """Return what becomes the outputs."""
         with np.errstate(all="ignore"):
             rows = self.inverse(outputs, np)
-        is_back = np.isfinite(rows)  # some are outside of the inverse's domain
+        # Some are outside of the inverse's domain; of unknown ones the inverse may be a number.
+        is_back = np.isfinite(rows) & np.isfinite(outputs)
         return np.where(is_back, rows, _patch(rows, is_back))
 
 
