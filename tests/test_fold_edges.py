@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from sklearn.datasets import load_diabetes
 
 import sklearn_keras_scaling as sks
-from sklearn_keras_scaling import fold
+from sklearn_keras_scaling import ScaledKerasRegressor, fold, to_keras
 
 from .test_bridge import call
 from .test_fold import check_errors, kinds, scaling_in
@@ -436,3 +437,26 @@ def test_channels_first(padding):
     folded, report = fold(model, padding="mean")
     assert not scaling_in(folded)
     check_errors(report)
+
+
+@pytest.mark.parametrize("kind", ["columns", "dict", "list"])
+def test_estimators_of_several_inputs_and_outputs(kind):
+    raw, y = load_diabetes(return_X_y=True, scaled=False)
+    regressor = ScaledKerasRegressor(epochs=1, hidden_layer_sizes=(8,), random_state=0)
+    inputs, targets = {"a": raw[:, :3], "b": raw[:, 3:]}, {"p": y, "q": 1e3 * y}
+    if kind == "columns":
+        regressor.set_params(input_columns={"a": [2, 0, 1], "b": slice(3, 10)})
+        inputs, targets = raw, y
+    elif kind == "list":
+        inputs, targets = list(inputs.values()), y
+    model = to_keras(regressor.fit(inputs, targets))
+    rows = keras.tree.map_structure(lambda array: array[:50].astype("float32"), inputs)
+    folded, report = fold(model, X=rows)
+    assert not report.kept
+    names = {type(operation).__name__ for operation in folded.operations}
+    assert names <= {"InputLayer", "Take", "Concatenate", "Dense", "Squeeze", "GetItem"}
+    assert report.measured_error < 1e-5
+    expected = regressor.predict(keras.tree.map_structure(lambda array: array[:50], inputs))
+    found = keras.tree.map_structure(keras.ops.convert_to_numpy, folded(rows))
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        assert np.abs(one - other).max() < 1e-5 * other.std()

@@ -378,7 +378,9 @@ def _positional(
 
 def _is_transparent(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Return whether calling a model within another is nothing but calling its layers."""
-    if not is_graph(operation) or any(each not in (None, False) for each in kwargs.values()):
+    # Of several inputs the masks are a structure.
+    options = keras.tree.flatten(kwargs)
+    if not is_graph(operation) or any(not (each is None or each is False) for each in options):
         return False
     tensors, inputs = keras.tree.flatten(args), operation.inputs
     is_alike = isinstance(args[0], dict) == isinstance(functional_of(operation).input, dict)
