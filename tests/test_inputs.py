@@ -272,6 +272,33 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("axis", [-1, None, (1, 2)])
+@pytest.mark.parametrize("where", ["input_scaler", "target_scaler"])
+def test_a_subclass_of_a_scaler_may_scale_as_it_likes(where, axis):
+    class Doubled(StandardScaler):
+        def transform(self, X, copy=None):
+            return 2.0 * super().transform(X, copy)
+
+        def inverse_transform(self, X, copy=None):
+            return super().inverse_transform(X / 2.0, copy)
+
+    def network(input_shape, output_shape):
+        layers = [keras.Input(input_shape), keras.layers.Dense(3)]
+        return keras.Sequential(layers)
+
+    untrained = {**ONE_EPOCH, "optimizer__learning_rate": 0.0, "random_state": 0}
+    found = ScaledKerasRegressor(network, **untrained, **{where: Doubled(axis=axis)})
+    expected = ScaledKerasRegressor(network, **untrained, **{where: StandardScaler(axis=axis)})
+    for one in (found, expected):
+        one.fit(HISTORY, HISTORY)
+    scaled = expected.target_scaler_.transform
+    np.testing.assert_allclose(
+        scaled(found.predict(HISTORY)),
+        scaled(expected.predict(HISTORY)) * (2.0 if where == "input_scaler" else 0.5),
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_inputs(case):
     X, parameters, message = BAD[case]

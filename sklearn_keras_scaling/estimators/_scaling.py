@@ -46,8 +46,10 @@ class HostMap(Map):
     def _call(self, method: Any, x: Any, xp: Any) -> Any:
         if xp is not np:
             map_of(self.transformer)  # raises, naming the class
-        table = np.array(x).reshape(-1, x.shape[-1])  # a copy, for transformers with copy=False
-        found = method(table)
+        table = np.array(x)  # a copy, for transformers with copy=False
+        if is_ours(self.transformer):  # a subclass: any number of axes
+            return method(table)
+        found = method(table.reshape(-1, x.shape[-1]))
         found = found if sparse.issparse(found) else np.asarray(found)
         return found if x.ndim == 2 else found.reshape(*x.shape[:-1], -1)
 
@@ -197,13 +199,15 @@ def scale(parameter: str, scaler: Any, data: Any) -> Any:
 def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
     if sparse.issparse(data):
         return _scale_sparse(parameter, scaler, data, dtype)
-    if scaler is None or is_ours(scaler):
-        with np.errstate(all="ignore"):
-            scaled = np.empty(data.shape, dtype)
-            evaluate(as_map(scaler), "forward", data, scaled)
-        _refuse_infinite(parameter, scaled, scaled, dtype)
-        return scaled
-    return _scale_blocks(parameter, as_map(scaler), data, dtype)
+    map_ = as_map(scaler)
+    keeps_columns = scaler is None or is_ours(scaler)
+    if not keeps_columns or isinstance(map_, HostMap):  # a subclass may do anything
+        return _scale_blocks(parameter, map_, data, dtype)
+    with np.errstate(all="ignore"):
+        scaled = np.empty(data.shape, dtype)
+        evaluate(map_, "forward", data, scaled)
+    _refuse_infinite(parameter, scaled, scaled, dtype)
+    return scaled
 
 
 def _scale_blocks(parameter: str, map_: Map, data: np.ndarray, dtype: str) -> np.ndarray:
