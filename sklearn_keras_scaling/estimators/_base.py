@@ -29,6 +29,7 @@ from ._compiling import (
 )
 from ._data import Rows, flat, is_stream, read_inputs
 from ._display import visual_block
+from ._in_network import front_layers, having_learnt, passing, with_layers_in_front
 from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
@@ -376,6 +377,8 @@ dict or list of them, or dataset
     ) -> None:
         """Make, compile and train the network; ``rows`` are, or begin, the training rows."""
         trial = rows[:_TRIAL_ROWS]
+        layers = front_layers(self.input_scaler_)
+        self.input_scaler_ = passing(self.input_scaler_)
         inputs = take_rows(self._scale_inputs(trial.X), slice(None))
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, goes_on)
@@ -384,12 +387,13 @@ dict or list of them, or dataset
             self._output_order = (
                 list(network.output_names) if isinstance(outputs, list | tuple) else None
             )
-        loss, metrics = self._compile(network, origin, outputs, goes_on)
+        trained = with_layers_in_front(layers, network, inputs)
+        loss, metrics = self._compile(trained, origin, outputs, goes_on)
         targets = self._as_outputs(self._network_targets(trial.y, loss))
-        check_loss(network, inputs, targets, outputs)
+        check_loss(trained, inputs, targets, outputs)
         check_metrics(self._as_outputs(metrics), targets, outputs)
         training = train(
-            network,
+            trained,
             batches(loss),
             self._validation_arrays(validation, loss),
             epochs=epochs,
@@ -400,8 +404,9 @@ dict or list of them, or dataset
         )
         # The optimizer stays, for warm_start; loss and metrics go, so that the
         # network's own file needs nothing but Keras.
-        network.compile(optimizer=network.optimizer)
+        network.compile(optimizer=trained.optimizer)
         self.network_ = network
+        self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self.history_, self.engine_ = training.history, training.engine
         self.n_iter_ = len(self.history_.get("loss", ()))
         if training.interrupted:

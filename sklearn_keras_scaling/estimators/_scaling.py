@@ -18,6 +18,7 @@ from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map, PerColumn
 from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ._in_network import BatchNormScaler
 
 NAMES = {
     "standard": StandardScaler,
@@ -25,6 +26,8 @@ NAMES = {
     "maxabs": MaxAbsScaler,
     "robust": RobustScaler,
 }
+#: Those that work inside the network in training scale inputs alone.
+INPUT_NAMES = {**NAMES, "batchnorm": BatchNormScaler}
 #: Values that are scaled at a time: what lies between raw rows and scaled ones stays small.
 _VALUES = 1 << 20
 
@@ -157,7 +160,7 @@ def learn(
 def supports_sparse(value: Any) -> bool:
     """Return whether ``input_scaler`` takes sparse matrices."""
     if isinstance(value, str):
-        value = NAMES.get(value, type(None))()
+        value = INPUT_NAMES.get(value, type(None))()
     if value is None:
         return True
     is_one = not isinstance(value, dict | list | type) and hasattr(value, "transform")
@@ -266,18 +269,19 @@ def _check_per_column(parameter: str, value: list[Any], data: Any) -> None:
 
 def new_scaler(parameter: str, value: Any, routed: dict[str, Any]) -> Any:
     """Return a new, unfitted scaler, or None, with its routed parameters."""
+    known = INPUT_NAMES if parameter.startswith("input_scaler") else NAMES
     if isinstance(value, str):
-        if value not in NAMES:
+        if value not in known:
             raise ValueError(
-                f"{parameter}={value!r} is no known scaler. {did_you_mean(value, NAMES)} Or pass "
+                f"{parameter}={value!r} is no known scaler. {did_you_mean(value, known)} Or pass "
                 "a scikit-learn transformer, or None."
             )
-        scaler = NAMES[value]()
+        scaler = known[value]()
     elif value is None:
         scaler = None
     elif isinstance(value, type) or not (hasattr(value, "fit") and hasattr(value, "transform")):
         raise TypeError(
-            f"{parameter} must be one of {', '.join(map(repr, NAMES))}, None, or a scikit-learn "
+            f"{parameter} must be one of {', '.join(map(repr, known))}, None, or a scikit-learn "
             f"transformer, got {value!r}."
         )
     else:
