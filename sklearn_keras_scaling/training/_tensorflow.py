@@ -54,8 +54,7 @@ class Pass:
         draws = any(re.search(_RANDOM, name) for name in operations)
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
-        self._many = self._looping(uses_xla=model.jit_compile or (is_fixable and not draws))
-        self._epochs: Any = None
+        self._loop_over(uses_xla=model.jit_compile or (is_fixable and not draws))
         self._is_sure = False  # that XLA takes it
 
     def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
@@ -80,7 +79,14 @@ class Pass:
         """
         flags = map(tf.constant, (count, is_first, watches))
         arguments = (_tensors(stack), *flags)
-        steps, logs = self._with_xla_or_without(lambda: self._many(*arguments))
+        shapes = tuple(array.shape for array in keras.tree.flatten(stack))
+
+        def run() -> Any:
+            if shapes not in self._of_shapes:
+                self._of_shapes[shapes] = self._many.get_concrete_function(*arguments)
+            return _call(self._of_shapes[shapes], *arguments)
+
+        steps, logs = self._with_xla_or_without(run)
         return int(steps), dict(logs)
 
     def epochs(
@@ -102,7 +108,7 @@ class Pass:
         def run() -> Any:
             if self._epochs is None:
                 self._epochs = self._traced_epochs(data, shape)
-            return self._epochs(*arguments)
+            return _call(self._epochs, *arguments)
 
         found = keras.tree.map_structure(np.asarray, self._with_xla_or_without(run))
         return [{name: found[name][i] for name in found} for i in range(len(orders))]
@@ -114,7 +120,7 @@ class Pass:
             if self._is_sure:
                 raise
             # XLA has not every operation. It says so before it runs any.
-            self._many, self._epochs = self._looping(uses_xla=False), None
+            self._loop_over(uses_xla=False)
             result = call()
         self._is_sure = True
         return result
@@ -166,12 +172,15 @@ class Pass:
         # A new function each time: one that knows a trace for any number would take that.
         return tf.function(self._function, autograph=False).get_concrete_function(specs)
 
-    def _looping(self, uses_xla: bool) -> Any:
-        return tf.function(
+    def _loop_over(self, uses_xla: bool) -> None:
+        """Make the functions of many steps, and of whole epochs of them, anew."""
+        self._many = tf.function(
             partial(self._run_many, fixed=uses_xla and self._has_loops),
             autograph=False,
             jit_compile=uses_xla,
         )
+        self._of_shapes: dict[Any, Any] = {}
+        self._epochs: Any = None
 
     def _run_one(self, batch: Any, is_first: Any) -> Any:
         self._begin(is_first)
@@ -228,15 +237,18 @@ def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, 
         lambda output: tf.TensorSpec(output.shape, output.dtype), one.structured_outputs
     )
 
-    def loop(weights: Any, blocks: Any) -> Any:
-        return tf.map_fn(partial(one, weights), blocks, fn_output_signature=signature)
+    def loop(handles: Any, blocks: Any) -> Any:
+        read = [_read(handle, spec) for handle, spec in zip(handles, weights, strict=True)]
+        return tf.map_fn(partial(one, read), blocks, fn_output_signature=signature)
 
+    # Handles: variables are read inside, which is quicker.
+    handles = [tf.TensorSpec((), tf.resource) for _ in weights]
     many = tf.function(loop, autograph=False).get_concrete_function(
-        weights, keras.tree.map_structure(lambda array: spec(array, None, block), row)
+        handles, keras.tree.map_structure(lambda array: spec(array, None, block), row)
     )
 
     def predict(network: Any, blocks: Any) -> Any:
-        outputs = many([_read(v) for v in network.variables], _tensors(blocks))
+        outputs = _call(many, [v.value.handle for v in network.variables], _tensors(blocks))
         return keras.tree.map_structure(lambda output: output.numpy(), outputs)
 
     return predict
@@ -245,19 +257,28 @@ def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, 
 def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
     """Give the second variables the values of the first."""
     for source, target in zip(sources, targets, strict=True):
-        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=_read(source))
+        value = _read(source.value.handle, source.value)
+        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
 
 
-def _read(variable: Any) -> Any:
+def _read(handle: Any, spec: Any) -> Any:
     # Raw operations take a third of the time of others, and there are dozens of variables.
-    value = variable.value
-    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
+    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=spec.dtype)
+    value.set_shape(spec.shape)
+    return value
 
 
 def tidy() -> None:
     """Release what TensorFlow keeps of each variable that there ever was."""
     # Private: else every network leaves some 100 kB behind, whoever trains it. It costs 0.1 s.
     context.context().clear_kernel_cache()
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    """Call a traced function with tensors that are known to fit."""
+    # Checking them again takes twice as long as a small network.
+    flat = [*tf.nest.flatten(arguments), *function.captured_inputs]
+    return function.inference_fn.call_preflattened(flat)
 
 
 def _blank(specs: dict[str, Any]) -> dict[str, Any]:
