@@ -56,9 +56,9 @@ class CompiledFit:
     ) -> None:
         self._worker, self._network = worker, network
         self._batches, self._validation = batches, validation
-        self._train = worker.compiled("train", batches[0])
+        self._train = worker.compiled("train", batches.example)
         if validation is not None:
-            self._test = worker.compiled("test", validation[0])
+            self._test = worker.compiled("test", validation.example)
         self._epochs = range(initial_epoch, epochs)
         self._validation_freq = validation_freq
         self._callbacks = keras.callbacks.CallbackList(
@@ -75,7 +75,7 @@ class CompiledFit:
             [] if worker.model is network else [c for c in every if type(c) not in _BLIND]
         )
         if self._seeing:
-            build(network, batches[0])  # they ask its metrics for their direction
+            build(network, batches.example)  # they ask its metrics for their direction
         self._watches = any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in every)
         self._is_followed = any(
             overrides(c, hook)

@@ -42,18 +42,23 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.shuffle = shuffle
         self._rows = count_rows(parts)
-        self._rng = np.random.default_rng(seed)
-        self.on_epoch_end()
+        self._seed, self._epoch = seed, 0
+        self._order: np.ndarray | None = None
 
     def __len__(self) -> int:
         return -(-self._rows // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return self._take(index * self.batch_size, (index + 1) * self.batch_size)
+        return self._between(index * self.batch_size, (index + 1) * self.batch_size)
 
     def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch."""
-        self._order = self._rng.permutation(self._rows) if self.shuffle else None
+        """Go on to the next epoch, and its order."""
+        self._epoch, self._order = self._epoch + 1, None
+
+    @property
+    def example(self) -> tuple[Any, ...]:
+        """The first rows, as a batch."""
+        return self._take(slice(0, self.batch_size))
 
     @property
     def stack_shape(self) -> tuple[int, int]:
@@ -67,10 +72,10 @@ class Batches(keras.utils.PyDataset):
         return are_arrays and self._rows <= self._steps() * self.batch_size
 
     def next_orders(self, epochs: int) -> np.ndarray:
-        """Return the orders of the rows in as many epochs, and draw the one behind."""
+        """Return the orders of the rows in this epoch and the following ones, and go behind."""
         orders = []
         for _ in range(epochs):
-            orders.append(np.arange(self._rows) if self._order is None else self._order)
+            orders.append(self._order_of_epoch() if self.shuffle else np.arange(self._rows))
             self.on_epoch_end()
         return np.stack(orders)
 
@@ -92,13 +97,13 @@ class Batches(keras.utils.PyDataset):
     def _stacks(self, steps: int, full: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
         for first in range(0, full, steps):
             count = min(steps, full - first)
-            rows = self._take(first * self.batch_size, (first + count) * self.batch_size)
+            rows = self._between(first * self.batch_size, (first + count) * self.batch_size)
             yield count, keras.tree.map_structure(lambda a: self._stack(a, steps), rows)
         if self._rows % self.batch_size:
             yield 0, self[full]
 
     def _steps(self) -> int:
-        size = sum(a.nbytes for a in keras.tree.flatten(self._take(0, 1))) * self.batch_size
+        size = sum(a.nbytes for a in keras.tree.flatten(self._take(slice(0, 1)))) * self.batch_size
         return max(1, min(_STACK_STEPS, _STACK_BYTES // max(1, size)))
 
     def _stack(self, rows: np.ndarray, steps: int) -> np.ndarray:
@@ -109,8 +114,19 @@ class Batches(keras.utils.PyDataset):
             rows = filled
         return rows.reshape(steps, self.batch_size, *shape[1:])
 
-    def _take(self, start: int, stop: int) -> tuple[Any, ...]:
-        rows = slice(start, stop) if self._order is None else self._order[start:stop]
+    def _order_of_epoch(self) -> np.ndarray:
+        # Of the seed and the epoch alone: those that nobody asks for are never drawn.
+        if self._order is None:
+            rng = np.random.default_rng([self._seed, self._epoch])
+            self._order = rng.permutation(self._rows)
+        return self._order
+
+    def _between(self, start: int, stop: int) -> tuple[Any, ...]:
+        return self._take(
+            self._order_of_epoch()[start:stop] if self.shuffle else slice(start, stop)
+        )
+
+    def _take(self, rows: Any) -> tuple[Any, ...]:
         return tuple(take_rows(part, rows) for part in self.parts)
 
 

@@ -43,6 +43,10 @@ class Pass:
     same seeds.
     """
 
+    _many: Any
+    _of_shapes: dict[Any, Any]
+    _epochs: Any
+
     def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
         self._model = model
         self._function = getattr(model, f"{kind}_step")
@@ -179,8 +183,7 @@ class Pass:
             autograph=False,
             jit_compile=uses_xla,
         )
-        self._of_shapes: dict[Any, Any] = {}
-        self._epochs: Any = None
+        self._of_shapes, self._epochs = {}, None
 
     def _run_one(self, batch: Any, is_first: Any) -> Any:
         self._begin(is_first)

@@ -78,7 +78,7 @@ class Worker:
 @contextmanager
 def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
     """Lend a worker for a network: nobody else has it meanwhile."""
-    example = batches[0]
+    example = batches.example
     if not network.built:
         build(network, example)
     if not network.optimizer.built:
