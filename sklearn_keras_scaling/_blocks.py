@@ -16,6 +16,7 @@ import numpy as np
 from joblib import cpu_count
 
 Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
+Check = Callable[[np.ndarray], None]
 
 #: Values in a block: small enough for the cache, large enough that NumPy's calls cost nothing.
 BLOCK = 160_000
@@ -187,7 +188,15 @@ def _reduce(X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int) 
     return results
 
 
-def evaluate(map_: Any, method: str, X: np.ndarray, out: np.ndarray) -> None:
+def evaluate(
+    map_: Any,
+    method: str,
+    X: np.ndarray,
+    out: np.ndarray,
+    *,
+    before: Check | None = None,
+    behind: Check | None = None,
+) -> None:
     """Put what a map makes of ``X`` into ``out``, computed in float64 block by block.
 
     Parameters
@@ -198,25 +207,29 @@ def evaluate(map_: Any, method: str, X: np.ndarray, out: np.ndarray) -> None:
         The direction.
     X, out : ndarray of the same shape
         Samples first; may be the same array.
-
-    Raises
-    ------
-    ValueError
-        If ``X`` has an infinity.
+    before, behind : callable, default=None
+        What looks at each block of ``X`` before, and of ``out`` afterwards, while it is in
+        the cache, and raises if it does not like it.
     """
     if X.size <= 2 * BLOCK:
-        return _evaluate_block(getattr(map_, method), X, out, None)
+        return _evaluate_block(getattr(map_, method), X, out, None, before, behind)
     repeats = max(1, _WIDEST // X.shape[-1]) if X.ndim == 2 else 1
     even = len(X) // repeats * repeats
     if repeats > 1 and X.flags.c_contiguous and out.flags.c_contiguous:
         wide = (even // repeats, repeats * X.shape[1])
         function = getattr(map_.tile(repeats), method)
-        _evaluate(function, X[:even].reshape(wide), out[:even].reshape(wide))
+        _evaluate(function, X[:even].reshape(wide), out[:even].reshape(wide), before, behind)
         X, out = X[even:], out[even:]
-    return _evaluate(getattr(map_, method), X, out)
+    return _evaluate(getattr(map_, method), X, out, before, behind)
 
 
-def _evaluate(function: Callable[[Any, Any], Any], X: np.ndarray, out: np.ndarray) -> None:
+def _evaluate(
+    function: Callable[[Any, Any], Any],
+    X: np.ndarray,
+    out: np.ndarray,
+    before: Check | None,
+    behind: Check | None,
+) -> None:
     size = min(_LARGE_BLOCK, X.size // 4)  # of what is not much larger, a part for each thread
     rows = max(1, size // max(1, prod(X.shape[1:])))
     places = [slice(start, start + rows) for start in range(0, len(X), rows)]
@@ -224,16 +237,22 @@ def _evaluate(function: Callable[[Any, Any], Any], X: np.ndarray, out: np.ndarra
     def work(part: Sequence[slice]) -> Iterator[int]:
         scratch = np.empty(rows * prod(X.shape[1:]))
         for place in part:
-            _evaluate_block(function, X[place], out[place], scratch)
+            _evaluate_block(function, X[place], out[place], scratch, before, behind)
             yield X[place].nbytes
 
     run(work, places, X)
 
 
 def _evaluate_block(
-    function: Callable[[Any, Any], Any], X: np.ndarray, out: np.ndarray, scratch: np.ndarray | None
+    function: Callable[[Any, Any], Any],
+    X: np.ndarray,
+    out: np.ndarray,
+    scratch: np.ndarray | None,
+    before: Check | None,
+    behind: Check | None,
 ) -> None:
-    refuse_infinite(X)
+    if before is not None:
+        before(X)
     is_wide = out.dtype == np.float64
     block = out if is_wide else _like(X, np.empty(X.size) if scratch is None else scratch)
     if block is not X:
@@ -241,6 +260,8 @@ def _evaluate_block(
     function(block, _WITH_DIVISION if is_wide else _WITH_RECIPROCALS)
     if not is_wide:
         np.copyto(out, block, casting="same_kind")
+    if behind is not None:
+        behind(out)
 
 
 class InPlace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -208,8 +209,8 @@ def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
         return _scale_blocks(parameter, map_, data, dtype)
     with np.errstate(all="ignore"):
         scaled = np.empty(data.shape, dtype)
-        evaluate(map_, "forward", data, scaled)
-    _refuse_infinite(parameter, scaled, scaled, dtype)
+        refuse = partial(_refuse_infinite, parameter, width=data.shape[-1])
+        evaluate(map_, "forward", data, scaled, behind=refuse)
     return scaled
 
 
@@ -231,7 +232,7 @@ def _scale_block(parameter: str, map_: Map, block: np.ndarray, dtype: str) -> np
         if sparse.issparse(scaled):
             raise TypeError(f"{parameter} returns a sparse matrix. Set its sparse_output=False.")
         scaled = np.asarray(scaled).astype(dtype, copy=False)
-    _refuse_infinite(parameter, scaled, scaled, dtype)
+    _refuse_infinite(parameter, scaled, scaled.shape[-1])
     return scaled
 
 
@@ -242,18 +243,22 @@ def _scale_sparse(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
         scaled = (data if scaler is None else scaler.transform(data)).astype(dtype)
     if sparse.issparse(scaled):
         scaled = sparse.csr_array(scaled)
-    _refuse_infinite(parameter, getattr(scaled, "data", scaled), scaled, dtype)
+        if np.isfinite(scaled.data).all():
+            return scaled
+    dense = scaled.toarray() if sparse.issparse(scaled) else scaled
+    _refuse_infinite(parameter, dense, dense.shape[-1])
     return scaled
 
 
-def _refuse_infinite(parameter: str, values: Any, scaled: Any, dtype: str) -> None:
+def _refuse_infinite(parameter: str, scaled: np.ndarray, width: int) -> None:
+    """Raise ``ValueError`` if a block of rows, several side by side maybe, is not finite."""
     # Of minimum and maximum, which NaN reach: no array of flags.
-    if values.size and not np.isfinite([values.min(), values.max()]).all():
-        array = scaled.toarray() if sparse.issparse(scaled) else scaled
-        column = int(np.argwhere(~np.isfinite(array))[0, -1])
+    if scaled.size and not np.isfinite([scaled.min(), scaled.max()]).all():
+        column = int(np.argwhere(~np.isfinite(scaled))[0, -1]) % width
         raise ValueError(
-            f"{parameter} turns values of column {column} into NaN or infinities as {dtype}. Use a "
-            "scaler that is defined for all values, and that brings them near 1."
+            f"{parameter} turns values of column {column} into NaN or infinities as "
+            f"{scaled.dtype}. Use a scaler that is defined for all values, and that brings them "
+            "near 1."
         )
 
 

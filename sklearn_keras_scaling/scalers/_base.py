@@ -19,7 +19,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import distributed
-from .._blocks import Layout, evaluate
+from .._blocks import Layout, evaluate, refuse_infinite
 from .._validation import check_value_weights, explained, unchanged_on_error
 from ..maps import Map
 from ._batches import in_batch, read_batches, split_batch
@@ -283,7 +283,8 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         if values.ndim > 2 and self._layout.is_last and all(a.flags.c_contiguous for a in pair):
             pair = [each.reshape(-1, self._layout.size) for each in pair]
         with explained(X, "X"):
-            evaluate(type(self)._map_of(self), "forward" if is_raw else "inverse", *pair)
+            map_, direction = type(self)._map_of(self), "forward" if is_raw else "inverse"
+            evaluate(map_, direction, *pair, before=refuse_infinite)
         return out
 
     # Checking
