@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     )
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
+    from .layers import LocalMean, LocalNormalization, LocalStandardDeviation
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
     from .training import clear_compiled
 
 _HOMES = {
+    "LocalMean": "layers",
+    "LocalNormalization": "layers",
+    "LocalStandardDeviation": "layers",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
     "RobustScaler": "scalers",
@@ -40,6 +44,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "LocalMean",
+    "LocalNormalization",
+    "LocalStandardDeviation",
     "MaxAbsScaler",
     "MinMaxScaler",
     "RobustScaler",

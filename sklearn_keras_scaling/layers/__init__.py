@@ -1,0 +1,5 @@
+"""Keras layers that scale by what is near, or by each sample's own statistics."""
+
+from ._local import LocalMean, LocalNormalization, LocalStandardDeviation
+
+__all__ = ["LocalMean", "LocalNormalization", "LocalStandardDeviation"]
