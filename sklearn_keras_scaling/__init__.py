@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     )
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
-    from .layers import LocalMean, LocalNormalization, LocalStandardDeviation
+    from .layers import (
+        LocalMean,
+        LocalNormalization,
+        LocalStandardDeviation,
+        ReversibleInstanceNormalization,
+    )
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
     from .training import clear_compiled
 
@@ -28,6 +33,7 @@ _HOMES = {
     "LocalStandardDeviation": "layers",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
+    "ReversibleInstanceNormalization": "layers",
     "RobustScaler": "scalers",
     "ScaledKerasClassifier": "estimators",
     "ScaledKerasRegressor": "estimators",
@@ -49,6 +55,7 @@ __all__ = [
     "LocalStandardDeviation",
     "MaxAbsScaler",
     "MinMaxScaler",
+    "ReversibleInstanceNormalization",
     "RobustScaler",
     "ScaledKerasClassifier",
     "ScaledKerasRegressor",

@@ -215,6 +215,18 @@ def test_the_gradient_over_two_axes_with_missing_values_is_right(layer):
     )
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_missing_values_leave_the_gradient_of_the_others_right(layer):
+    x = RNG.normal(size=(1, 9, 1)).astype(WIDE)
+    layer, hole = layer(3, dtype=WIDE), np.isin(np.arange(9), [3, 6, 7, 8]).reshape(1, 9, 1)
+
+    def function(x):
+        y = layer(keras.ops.where(hole, float("nan"), x))
+        return keras.ops.square(keras.ops.where(keras.ops.isnan(y), keras.ops.zeros_like(y), y))
+
+    assert_gradient_is_right(function, x)
+
+
 @pytest.mark.parametrize("x", [np.full((1, 6, 1), 5.0), np.zeros((1, 6, 1)), A], ids=str)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_gradient_is_finite_where_nothing_varies(layer, x):

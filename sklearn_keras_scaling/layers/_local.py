@@ -15,7 +15,6 @@ from ..maps._local import (
     check_padding,
     cut,
     read_window,
-    scale_of,
 )
 from ._base import StatisticsLayer, counting, ops, register
 
@@ -300,6 +299,4 @@ class LocalNormalization(SpreadLayer):
 
     def reduce(self, moments: LocalMoments, centres: Any) -> Any:
         """Return the normalised centre of each window."""
-        deviation = moments.standard_deviation(self.ddof, ops)
-        scale = scale_of(deviation, moments.mean(ops), self.eps, ops)
-        return ops.divide(moments.deviation(centres, ops), scale)
+        return moments.normalized(centres, self.ddof, self.eps, ops)

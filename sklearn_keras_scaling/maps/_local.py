@@ -104,9 +104,13 @@ class LocalMoments:
         root = xp.sqrt(xp.where(is_zero, one, variance))
         return self._if_any(xp.where(is_zero, variance, root), xp)
 
-    def deviation(self, x: Any, xp: Any) -> Any:
-        """Return ``x`` without the mean."""
-        return self._if_any(xp.subtract(xp.subtract(x, self.shift), self.residual), xp)
+    def normalized(self, x: Any, ddof: int, eps: float, xp: Any) -> Any:
+        """Return ``x`` less the mean, over the standard deviation; NaN stay NaN."""
+        scale = scale_of(self.standard_deviation(ddof, xp), self.mean(xp), eps, xp)
+        is_nan = xp.isnan(x)  # taken out and put back: their gradient would be NaN for all
+        some = xp.where(is_nan, xp.zeros_like(x), x)
+        z = xp.divide(xp.subtract(xp.subtract(some, self.shift), self.residual), scale)
+        return xp.where(is_nan, x, z)
 
     def _if_any(self, x: Any, xp: Any) -> Any:
         return xp.where(xp.greater(self.count, 0), x, xp.full_like(x, float("nan")))
@@ -244,5 +248,5 @@ def _slide(moments: LocalMoments, axis: int, size: int, xp: Any) -> LocalMoments
 
 def scale_of(deviation: Any, mean: Any, eps: float, xp: Any) -> Any:
     """Return the standard deviation, or 1 where it is no more than the rounding of the mean."""
-    is_constant = xp.less_equal(deviation, xp.multiply(xp.abs(mean), eps))
-    return xp.where(is_constant, xp.ones_like(deviation), deviation)
+    is_large = xp.greater(deviation, xp.multiply(xp.abs(mean), eps))
+    return xp.where(is_large, deviation, xp.ones_like(deviation))
