@@ -24,13 +24,21 @@ if TYPE_CHECKING:
         LocalStandardDeviation,
         ReversibleInstanceNormalization,
     )
-    from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
+    from .scalers import (
+        LocalStandardScaler,
+        MaxAbsScaler,
+        MinMaxScaler,
+        RobustScaler,
+        StandardScaler,
+        merge,
+    )
     from .training import clear_compiled
 
 _HOMES = {
     "LocalMean": "layers",
     "LocalNormalization": "layers",
     "LocalStandardDeviation": "layers",
+    "LocalStandardScaler": "scalers",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
     "ReversibleInstanceNormalization": "layers",
@@ -53,6 +61,7 @@ __all__ = [
     "LocalMean",
     "LocalNormalization",
     "LocalStandardDeviation",
+    "LocalStandardScaler",
     "MaxAbsScaler",
     "MinMaxScaler",
     "ReversibleInstanceNormalization",

@@ -13,6 +13,11 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
+from ._base import Map
+from ._namespaces import is_narrow
+
 PADDINGS = ("shrink", "valid", "same", "reflect")
 
 Pair = tuple[int, int]
@@ -250,3 +255,44 @@ def scale_of(deviation: Any, mean: Any, eps: float, xp: Any) -> Any:
     """Return the standard deviation, or 1 where it is no more than the rounding of the mean."""
     is_large = xp.greater(deviation, xp.multiply(xp.abs(mean), eps))
     return xp.where(is_large, deviation, xp.ones_like(deviation))
+
+
+@dataclass(frozen=True, eq=False)
+class LocalNormalize(Map):
+    """The map of each value less its window's mean, over its window's standard deviation.
+
+    Parameters
+    ----------
+    windows : Windows
+        Which keep the shape.
+    ddof : int
+        What is taken from the count of values in a window.
+    level, spread : ndarray
+        Largest magnitude of the training data, and typical standard deviation of a window, so
+        that they broadcast against a sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LocalNormalize(Windows({1: (1, 0)}, "shrink")).forward(np.array([[1e6, 1e6 + 2]]), np)
+    array([[0., 1.]])
+    """
+
+    windows: Windows
+    ddof: int = 0
+    level: Any = 0.0
+    spread: Any = 1.0
+
+    @property
+    def typical_length(self) -> int:  # type: ignore[override]  # read-only here
+        """Twice the longest window."""
+        return 2 * max(before + after + 1 for before, after in self.windows.pairs.values())
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return ``x`` scaled by what is near."""
+        eps = 2.0**-23 if is_narrow(xp) else 2.0**-52
+        return self.windows.moments(x, None, xp).normalized(x, self.ddof, eps, xp)
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return rows as far from zero as there were any, which vary as within a window."""
+        return self.level + self.spread * draws
