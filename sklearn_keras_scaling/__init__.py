@@ -18,12 +18,30 @@ if TYPE_CHECKING:
     )
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
     from .exceptions import UnsupportedTransformerError
-    from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
+    from .layers import (
+        LocalMean,
+        LocalNormalization,
+        LocalStandardDeviation,
+        ReversibleInstanceNormalization,
+    )
+    from .scalers import (
+        LocalStandardScaler,
+        MaxAbsScaler,
+        MinMaxScaler,
+        RobustScaler,
+        StandardScaler,
+        merge,
+    )
     from .training import clear_compiled
 
 _HOMES = {
+    "LocalMean": "layers",
+    "LocalNormalization": "layers",
+    "LocalStandardDeviation": "layers",
+    "LocalStandardScaler": "scalers",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
+    "ReversibleInstanceNormalization": "layers",
     "RobustScaler": "scalers",
     "ScaledKerasClassifier": "estimators",
     "ScaledKerasRegressor": "estimators",
@@ -40,8 +58,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "LocalMean",
+    "LocalNormalization",
+    "LocalStandardDeviation",
+    "LocalStandardScaler",
     "MaxAbsScaler",
     "MinMaxScaler",
+    "ReversibleInstanceNormalization",
     "RobustScaler",
     "ScaledKerasClassifier",
     "ScaledKerasRegressor",

@@ -33,7 +33,7 @@ def typical_rows(
     unknown : float, default=0.0
         Mean of the numbers where the map knows nothing, with a standard deviation of 1.
     """
-    lengths = [length or 2 for length in shape]
+    lengths = [length or map_.typical_length for length in shape]
     n = max(2, min(_ROWS, _VALUES // max(1, int(np.prod(lengths)))))
     draws = spread * np.random.default_rng(0).standard_normal((n, *lengths))
     rows = map_.typical(np.full_like(draws_for(map_, draws), UNKNOWN), draws)

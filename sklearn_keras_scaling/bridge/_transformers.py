@@ -32,6 +32,7 @@ from ..maps import (
     Take,
     Threshold,
 )
+from ..scalers._local import local_map
 from ..scalers._maps import max_abs_map, min_max_map, robust_map, standard_map
 from ._registry import function_pair, register_map
 
@@ -40,6 +41,7 @@ for module in (preprocessing, scalers):
     register_map(module.MinMaxScaler)(min_max_map)
     register_map(module.MaxAbsScaler)(max_abs_map)
     register_map(module.RobustScaler)(robust_map)
+register_map(scalers.LocalStandardScaler)(local_map)
 
 
 @register_map(SelectorMixin)

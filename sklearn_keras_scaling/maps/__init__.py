@@ -21,6 +21,7 @@ from ._base import (
 )
 from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
 from ._functions import Function, Impute, Normalize, Power, Threshold
+from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Function",
     "Impute",
     "Inverse",
+    "LocalNormalize",
     "Map",
     "Monomials",
     "MultiplyAdd",

@@ -27,11 +27,14 @@ class Map(ABC):
     is_exact : bool
         Whether it computes nothing: numbers leave with the bits that they came with, or
         come from tables.
+    typical_length : int
+        Of axes whose length may vary, in rows like those that it was fitted on.
     """
 
     output_range: tuple[float, float] = UNBOUNDED
     is_affine: bool = False
     is_exact: bool = False
+    typical_length: int = 2
 
     @abstractmethod
     def forward(self, x: Any, xp: Any) -> Any:
@@ -286,6 +289,11 @@ class Chain(Map):
     def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
         """Whether all of them are."""
         return all(map_.is_exact for map_ in self.maps)
+
+    @property
+    def typical_length(self) -> int:  # type: ignore[override]  # read-only here
+        """The longest of all."""
+        return max((map_.typical_length for map_ in self.maps), default=Map.typical_length)
 
     def tolerant(self) -> Map:
         """Return the same of each map made tolerant."""

@@ -1,8 +1,16 @@
 """Scalers: scikit-learn's, for any shape and stream, with maps that Keras can evaluate too."""
 
 from ._extremes import MaxAbsScaler, MinMaxScaler
+from ._local import LocalStandardScaler
 from ._merge import merge
 from ._robust import RobustScaler
 from ._standard import StandardScaler
 
-__all__ = ["MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler", "merge"]
+__all__ = [
+    "LocalStandardScaler",
+    "MaxAbsScaler",
+    "MinMaxScaler",
+    "RobustScaler",
+    "StandardScaler",
+    "merge",
+]

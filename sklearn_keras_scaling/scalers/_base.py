@@ -336,7 +336,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
                 ensure_all_finite="allow-nan" if sparse.issparse(X) else False,
             )
         if first:
-            _check_dimensions(values, self.axis)
+            check_dimensions(values, self.axis)
             self._layout = Layout.of(values.shape, self.axis)
             self.input_shape_ = self._layout.shape
             self.n_features_in_ = self._layout.n_features
@@ -375,19 +375,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         layout = getattr(self, "_layout", None)
         if layout is None:  # fitted by scikit-learn's own code, or by hand
             layout = Layout((1,), (getattr(self, "n_features_in_", None),))
-        if layout.accepts(X.shape):
-            return
-        name = type(self).__name__
-        _check_dimensions(X, -1)
-        if X.ndim == layout.ndim == 2:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {name} is expecting {layout.shape[0]} features "
-                "as input. Pass the columns that fit was given, in the same order."
-            )
-        raise ValueError(
-            f"X has samples of shape {X.shape[1:]}, but {name} was fitted on samples of shape "
-            f"{layout}. Pass data with as many axes, and with these lengths."
-        )
+        check_shape(X, layout, type(self).__name__)
 
     # Telling
 
@@ -408,6 +396,22 @@ class BaseScaler(TransformerMixin, BaseEstimator):
         context.call_on_fit_task_end(**task, reconstruction_attributes={})
 
 
+def check_shape(X: Any, layout: Layout, name: str) -> None:
+    """Raise ``ValueError`` unless ``X`` has the shape that an estimator was fitted on."""
+    if layout.accepts(X.shape):
+        return
+    check_dimensions(X, -1)
+    if X.ndim == layout.ndim == 2:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {name} is expecting {layout.shape[0]} features "
+            "as input. Pass the columns that fit was given, in the same order."
+        )
+    raise ValueError(
+        f"X has samples of shape {X.shape[1:]}, but {name} was fitted on samples of shape "
+        f"{layout}. Pass data with as many axes, and with these lengths."
+    )
+
+
 def is_negligible(spread: np.ndarray, location: np.ndarray, n_roundings: Any) -> np.ndarray:
     """Return where a spread is no more than the rounding of numbers at its location.
 
@@ -425,7 +429,8 @@ def _is_left_to_sklearn(X: Any) -> bool:
     return bool(get_namespace(X)[1])
 
 
-def _check_dimensions(X: Any, axis: Any) -> None:
+def check_dimensions(X: Any, axis: Any) -> None:
+    """Raise ``ValueError`` for data without features, or without an axis for samples."""
     if 0 in X.shape[1:]:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required."

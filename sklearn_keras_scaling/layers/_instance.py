@@ -1,0 +1,189 @@
+"""Each sample scaled by its own statistics, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._optional import keras
+from ..maps._local import scale_of
+from ._base import StatisticsLayer, counting, ops, register
+
+
+@register
+class ReversibleInstanceNormalization(StatisticsLayer):
+    """Each series less its own mean, over its own standard deviation; and forecasts back.
+
+    For series whose level drifts: the network sees each one at mean 0 and standard deviation 1,
+    and its forecast returns to that series' units. ``normalized, statistics = layer(series)``
+    normalises; ``layer(forecast, statistics=statistics)`` denormalises. The statistics are
+    tensors that the caller hands on: the layer keeps none of them.
+
+    ``z = (x - mean) / std * gamma + beta`` and ``y = (z - beta) / gamma * std + mean``, for each
+    sample and feature over its steps.
+
+    Parameters
+    ----------
+    affine : bool, default=False
+        Whether ``gamma`` and ``beta``, one for each feature, are there and learnt.
+    **kwargs
+        ``name``, ``dtype`` and what else :class:`keras.Layer` takes.
+
+    Raises
+    ------
+    ValueError
+        If the input has another number of axes, or a forecast other features than the
+        statistics.
+
+    See Also
+    --------
+    LocalNormalization : By a window around each step; it has no way back.
+
+    Notes
+    -----
+    Inputs have shape (batch, steps, features), with one or more axes of steps. Of the results,
+    ``normalized`` has the shape of the inputs and the layer's compute dtype; ``statistics`` is a
+    pair of mean and standard deviation, of shape (batch, 1, features) with an axis for each
+    one of steps. They and forecasts in raw units are float32 at least, under
+    ``mixed_float16`` too. A forecast has any number of steps and the features of the series; of
+    some of these, without ``affine``, pick the statistics:
+    ``layer(forecast, statistics=[s[..., :1] for s in statistics])``.
+
+    NaN and steps where the mask is False are left out; NaN stay NaN, and masked steps become 0.
+    A standard deviation that is no more than the rounding of the mean divides as 1, so that
+    constant series become 0 and come back unchanged. A ``gamma`` of 0 divides as 1. Gradients
+    flow through the statistics, where the authors' code stops them.
+
+    References
+    ----------
+    Kim, Kim, Tae, Park, Choi, Choo, "Reversible instance normalization for accurate time-series
+    forecasting against distribution shift", ICLR 2022.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from sklearn_keras_scaling import ReversibleInstanceNormalization
+    >>> layer = ReversibleInstanceNormalization()
+    >>> series = keras.Input((12, 2))
+    >>> normalized, statistics = layer(series)
+    >>> forecast = keras.layers.Dense(2, kernel_initializer="zeros")(normalized[:, -3:])
+    >>> model = keras.Model(series, layer(forecast, statistics=statistics))
+    >>> x = np.linspace(1e3, 1e3 + 11, 12).reshape(1, 12, 1) + [[[0.0, 5.0]]]
+    >>> print(model.predict(x, verbose=0)[0])  # 0 is the mean of each series
+    [[1005.5 1010.5]
+     [1005.5 1010.5]
+     [1005.5 1010.5]]
+    """
+
+    def __init__(self, *, affine: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.affine = affine
+
+    def build(self, inputs_shape: Any, statistics_shape: Any = None) -> None:
+        """Create ``gamma`` and ``beta``."""
+        self._check_rank(inputs_shape)
+        if self.affine:
+            if inputs_shape[-1] is None:
+                raise ValueError(
+                    f"{self.name!r} with affine=True needs to know the number of features, got "
+                    f"shape {tuple(inputs_shape)}."
+                )
+            shape = (inputs_shape[-1],)
+            self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
+            self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+
+    def call(self, inputs: Any, statistics: Any = None, mask: Any = None) -> Any:
+        """Return normalised series and statistics; given these, a forecast in raw units."""
+        x = ops.cast(inputs, self.statistics_dtype)
+        if statistics is None:
+            return self._normalize(x, mask)
+        return self._denormalize(x, *statistics)
+
+    def _normalize(self, x: Any, mask: Any) -> tuple[Any, tuple[Any, Any]]:
+        self._check_rank(x.shape)
+        is_nan = ops.isnan(x)
+        # Taken out and put back: their gradient would be NaN for all of the series.
+        x = ops.where(is_nan, ops.zeros_like(x), x)
+        counts = ops.logical_not(is_nan)
+        if mask is not None:
+            mask = counting(mask, len(x.shape), 1)
+            counts = ops.logical_and(counts, mask)
+        deviation, mean, std = _two_passes(x, counts)
+        std = scale_of(std, mean, self.eps, ops)
+        z = ops.divide(deviation, std)
+        if self.affine:
+            z = ops.add(ops.multiply(z, self._weight(self.gamma)), self._weight(self.beta))
+        z = ops.where(is_nan, ops.full_like(z, float("nan")), z)
+        if mask is not None:
+            z = ops.where(mask, z, ops.zeros_like(z))
+        return ops.cast(z, self.compute_dtype), (mean, std)
+
+    def _denormalize(self, z: Any, mean: Any, std: Any) -> Any:
+        n_features = {mean.shape[-1], *(self.gamma.shape if self.affine else ())}
+        if len(z.shape) != len(mean.shape) or {z.shape[-1]} != n_features:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: a forecast of shape {tuple(z.shape)} does "
+                f"not fit statistics of shape {tuple(mean.shape)}. It needs as many axes, and the "
+                "same features, all of them with affine=True. Else pick the statistics of some: "
+                "[s[..., :1] for s in statistics]."
+            )
+        if self.affine:
+            gamma = self._weight(self.gamma)
+            gamma = ops.where(ops.equal(gamma, 0), ops.ones_like(gamma), gamma)
+            z = ops.divide(ops.subtract(z, self._weight(self.beta)), gamma)
+        mean, std = (ops.cast(each, self.statistics_dtype) for each in (mean, std))
+        return ops.add(ops.multiply(z, std), mean)
+
+    def _weight(self, weight: Any) -> Any:
+        return ops.cast(weight, self.statistics_dtype)
+
+    def _check_rank(self, shape: Sequence[int | None]) -> None:
+        if len(shape) < 3:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} takes series of shape (batch, steps, "
+                f"features), got shape {tuple(shape)}. Give a single feature an axis of its own: "
+                "x[..., None]."
+            )
+
+    def compute_output_shape(self, inputs_shape: Any, statistics_shape: Any = None) -> Any:
+        """Return the shapes of normalised series and statistics, or that of a forecast."""
+        self._check_rank(inputs_shape)
+        if statistics_shape is not None:
+            return tuple(inputs_shape)
+        n_steps = len(inputs_shape) - 2
+        shape = (inputs_shape[0], *(1,) * n_steps, inputs_shape[-1])
+        return tuple(inputs_shape), (shape, shape)
+
+    def compute_output_spec(self, inputs: Any, statistics: Any = None, mask: Any = None) -> Any:
+        """Return the same with dtypes, which differ."""
+        # Not by compute_output_shape, as a keras.Layer does: to it all have the compute dtype.
+        return keras.Operation.compute_output_spec(self, inputs, statistics=statistics, mask=mask)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of the first output, which is that of the input."""
+        return previous_mask
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the parameters."""
+        return {**super().get_config(), "affine": self.affine}
+
+
+def _two_passes(x: Any, counts: Any) -> tuple[Any, Any, Any]:
+    """Return deviations, mean and standard deviation over the steps, of what counts."""
+    steps = tuple(range(1, len(x.shape) - 1))
+    zero = ops.zeros_like(x)
+    count = ops.sum(ops.where(counts, ops.ones_like(x), zero), axis=steps, keepdims=True)
+    count = ops.where(ops.equal(count, 0), ops.ones_like(count), count)
+
+    def mean_of(values: Any) -> Any:
+        total = ops.sum(ops.where(counts, values, zero), axis=steps, keepdims=True)
+        return ops.divide(total, count)
+
+    rough = mean_of(x)
+    rest = mean_of(ops.subtract(x, rough))  # what the first mean lost by rounding
+    deviation = ops.subtract(ops.subtract(x, rough), rest)
+    variance = mean_of(ops.square(deviation))
+    is_zero = ops.equal(variance, 0)  # where a root has no slope
+    root = ops.sqrt(ops.where(is_zero, ops.ones_like(variance), variance))
+    return deviation, ops.add(rough, rest), ops.where(is_zero, variance, root)
