@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         merge,
     )
     from .training import clear_compiled
+    from .windows import make_windows
 
 _HOMES = {
     "LocalMean": "layers",
@@ -51,6 +52,7 @@ _HOMES = {
     "clear_compiled": "training",
     "fold": "bridge",
     "from_keras": "bridge",
+    "make_windows": "windows",
     "merge": "scalers",
     "register_function": "bridge",
     "register_map": "bridge",
@@ -74,6 +76,7 @@ __all__ = [
     "clear_compiled",
     "fold",
     "from_keras",
+    "make_windows",
     "merge",
     "register_function",
     "register_map",

@@ -29,7 +29,13 @@ from ._compiling import (
 )
 from ._data import Rows, flat, is_stream, read_inputs
 from ._display import visual_block
-from ._in_network import front_layers, having_learnt, passing, with_layers_in_front
+from ._in_network import (
+    front_layers,
+    having_learnt,
+    normalizing_instances,
+    passing,
+    with_layers_in_front,
+)
 from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
@@ -212,6 +218,10 @@ dict or list of them, or dataset
 
     def _count_y(self, rows: Rows, more: bool) -> None:
         """Count what class weights are made of, in rows of a kind that is known."""
+
+    def _forecast(self) -> tuple[int, list[int]] | None:
+        """Return steps and features of a target on an input's series, None of another."""
+        return None
 
     def _loss_weight(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of training rows in the loss, given those of mean 1."""
@@ -479,7 +489,9 @@ dict or list of them, or dataset
         origin = make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
         if goes_on:
             return copy_network(self.network_), origin
-        return (fresh_copy(origin) if origin is self.model else origin), origin
+        network = fresh_copy(origin) if origin is self.model else origin
+        forecast = self._forecast()
+        return normalizing_instances(self.input_scaler_, network, inputs, forecast), origin
 
     def _compile(self, network: Any, origin: Any, outputs: Any, goes_on: bool) -> tuple[Any, Any]:
         """Compile the network; return its loss and metrics. A compiled origin keeps its own."""

@@ -44,7 +44,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         Scales ``X``: "standard", "minmax", "maxabs" or "robust", or a transformer, which
         is cloned and may change the columns. A list has one for each column (None passes
         it unscaled), a dict one for each input. "batchnorm" lets a ``BatchNormalization`` in
-        front of the network scale while it trains, and keeps its moving statistics.
+        front of the network scale while it trains, and keeps its moving statistics;
+        "instance" lets the network see each series less its own mean, over its own
+        deviation.
         Arrays of more than two axes are scaled along the last one, unless a scaler of
         this package has another ``axis`` (channel-first images: ``StandardScaler(axis=1)``).
     input_columns : dict, default=None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from .._optional import keras
 from .._structure import each, named, parts
+from ..layers import ReversibleInstanceNormalization
 from ..scalers import StandardScaler
 
 #: Scaled numbers that may be off by so much at the end of training, before ``fit`` warns.
@@ -110,6 +112,74 @@ class BatchNormScaler(StandardScaler):
         return other
 
 
+class InstanceScaler(StandardScaler):
+    """Standardize series, and let the network see each of them less its own mean and deviation.
+
+    On the host a :class:`StandardScaler` of all series; inside the network, each series and
+    feature is normalised over its own steps, and the forecast is brought back to the level of its
+    series, as :class:`ReversibleInstanceNormalization` does. The target, which must be of the
+    same series, is scaled with its statistics.
+
+    Parameters
+    ----------
+    features : int or list of int, default=None
+        Which of the input's features the target is: a number for one, at one or more steps; a
+        list for one of each column of ``y``. None: the only feature, or all of them in order.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"features": [Integral, list, None]}
+
+    mean_: np.ndarray
+    scale_: np.ndarray
+
+    def __init__(self, *, features: Any = None) -> None:
+        super().__init__()
+        self.features = features
+
+    def _set_attributes(self, statistics: Any, shape: tuple[int, ...]) -> None:
+        if len(self.input_shape_) != 2:
+            raise ValueError(
+                "input_scaler='instance' takes series of shape (n_samples, n_steps, n_features), "
+                f"got samples of shape {self.input_shape_}. Make windows of them: make_windows."
+            )
+        super()._set_attributes(statistics, shape)
+
+    def forecast_of(self, target_shape: tuple[int, ...]) -> tuple[int, list[int]]:
+        """Return how many steps a target of this shape has, and which features it is.
+
+        Raises
+        ------
+        ValueError
+            If that is not told, or there are no such features.
+        """
+        n_features, columns = len(self.mean_), (target_shape or (1,))[-1]
+        features = self.features
+        if features is None:
+            features = 0 if n_features == 1 and len(target_shape) < 2 else list(range(n_features))
+        if isinstance(features, Integral) and len(target_shape) < 2:
+            steps, features = columns, [features]
+        else:
+            steps = target_shape[0] if len(target_shape) == 2 else 1
+            features = [features] if isinstance(features, Integral) else features
+        known = all(0 <= feature < n_features for feature in features)
+        if not known or steps * len(features) != math.prod(target_shape):
+            raise ValueError(
+                f"input_scaler='instance' brings a target back to the level of its series, but a "
+                f"row of y has shape {target_shape}, and the series has {n_features} features, of "
+                f"which input_scaler__features={self.features!r} names the target's. Name the "
+                "feature that y is by its number, or one for each column of y in a list."
+            )
+        return int(steps), [int(feature) for feature in features]
+
+    def scaler_of(self, target_shape: tuple[int, ...]) -> StandardScaler:
+        """Return the scaler of a target of this shape: with the statistics of its features."""
+        _, features = self.forecast_of(target_shape)
+        loc, scale = self.mean_[features], self.scale_[features]
+        shape = (2, *(target_shape or (1,)))
+        two = np.stack([loc - scale, loc + scale]).reshape(2, *(1,) * (len(shape) - 2), -1)
+        return StandardScaler().fit(np.broadcast_to(two, shape))
+
+
 def _untrained(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     return {"mean_": np.zeros(shape), "var_": np.ones(shape), "scale_": np.ones(shape)}
 
@@ -156,20 +226,95 @@ def with_layers_in_front(layers: Any, network: Any, inputs: Any) -> Any:
     """
     if all(layer is None for layer in parts(layers)):
         return network
+    _check_stock(network, "batchnorm", "BatchNormalization")
+    tensors = _input_tensors(inputs)
+    outputs = network(each(lambda _, x, layer: x if layer is None else layer(x), tensors, layers))
+    return _model(tensors, outputs, network)
+
+
+def series_of(scalers: Any) -> Any:
+    """Return the scaler of the series that a target belongs to, None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If there are several.
+    """
+    found = [scaler for scaler in parts(scalers) if isinstance(scaler, InstanceScaler)]
+    if len(found) > 1:
+        raise ValueError(
+            "input_scaler is 'instance' for several inputs, but the target can be brought back to "
+            "the level of one series only. Use it for that one."
+        )
+    return found[0] if found else None
+
+
+def normalizing_instances(
+    scalers: Any, network: Any, inputs: Any, forecast: tuple[Any, ...] | None
+) -> Any:
+    """Return the network, where a scaler asks for it with each series scaled by itself inside.
+
+    Parameters
+    ----------
+    scalers : scaler, or dict or list of them
+        Fitted, of each input.
+    network : keras.Model
+        Made for the normalised series.
+    inputs : ndarray, or dict or list of ndarray
+        A few rows in scaled space.
+    forecast : tuple or None
+        Steps of the target and, as a list, the features that it belongs to: the outputs come
+        back to the level of the series. None leaves them.
+
+    Returns
+    -------
+    network : keras.Model
+        Of Keras's own operations, if the network is.
+    """
+    if not any(isinstance(scaler, InstanceScaler) for scaler in parts(scalers)):
+        return network
+    _check_stock(network, "instance", "ReversibleInstanceNormalization")
+    layer = ReversibleInstanceNormalization()
+    tensors, statistics = _input_tensors(inputs), []
+
+    def normalized(_: Any, x: Any, scaler: Any) -> Any:
+        if not isinstance(scaler, InstanceScaler):
+            return x
+        # call, and not the layer: the operations stand in the graph, whose file needs no package.
+        z, of_series = layer.call(x)
+        statistics.append(of_series)
+        return z
+
+    outputs = network(each(normalized, tensors, scalers))
+    # Outputs of another size are refused where all are.
+    if forecast is not None and math.prod(outputs.shape[1:]) == forecast[0] * len(forecast[1]):
+        outputs = _denormalized(layer, outputs, statistics[0], *forecast)
+    return _model(tensors, outputs, network)
+
+
+def _denormalized(layer: Any, outputs: Any, statistics: Any, steps: int, features: Any) -> Any:
+    of_target = [keras.ops.take(one, np.array(features), axis=-1) for one in statistics]
+    forecast = keras.ops.reshape(outputs, (-1, steps, len(features)))
+    return keras.ops.reshape(layer.call(forecast, statistics=of_target), (-1, *outputs.shape[1:]))
+
+
+def _check_stock(network: Any, name: str, layer: str) -> None:
     if type(network).__module__.split(".")[0] != "keras":
         raise TypeError(
-            f"input_scaler='batchnorm' puts a layer in front of the network, which must be a "
+            f"input_scaler={name!r} puts a layer in front of the network, which must be a "
             f"keras.Sequential or keras.Model of layers for that, got {type(network).__name__}. "
-            "Put a BatchNormalization into it, and use input_scaler=None."
+            f"Put a {layer} into it, and use another input_scaler."
         )
-    tensors = each(
-        lambda name, array: keras.Input(
-            array.shape[1:], name=name if isinstance(name, str) else None
-        ),
-        inputs,
-    )
-    scaled = each(lambda _, x, layer: x if layer is None else layer(x), tensors, layers)
-    outputs = network(scaled)
+
+
+def _input_tensors(inputs: Any) -> Any:
+    def tensor(name: Any, array: np.ndarray) -> Any:
+        return keras.Input(array.shape[1:], name=name if isinstance(name, str) else None)
+
+    return each(tensor, inputs)
+
+
+def _model(tensors: Any, outputs: Any, network: Any) -> Any:
     model = keras.Model(tensors, outputs)
     if len(model.outputs) > 1:  # else all have the name of the network
         model.output_names = network.output_names

@@ -19,6 +19,7 @@ from ..training import TargetUnits
 from ._base import BaseScaledKeras
 from ._compiling import is_stock, loss_name, make_loss, make_metrics
 from ._data import Rows, flat, numbers_of, split_columns
+from ._in_network import series_of
 from ._losses import TargetUnitsLoss
 from ._networks import named_outputs, refuse_outputs
 from ._scaling import as_map, learn, scale
@@ -70,7 +71,10 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         Scales ``X``: "standard", "minmax", "maxabs" or "robust", or a transformer, which
         is cloned and may change the columns. A list has one for each column (None passes
         it unscaled), a dict one for each input. "batchnorm" lets a ``BatchNormalization`` in
-        front of the network scale while it trains, and keeps its moving statistics.
+        front of the network scale while it trains, and keeps its moving statistics;
+        "instance" lets the network see each series less its own mean, over its own
+        deviation. The target, of the same series, comes back to its level
+        (``input_scaler__features`` says which of the features it is).
         Arrays of more than two axes are scaled along the last one, unless a scaler of
         this package has another ``axis`` (channel-first images: ``StandardScaler(axis=1)``).
     target_scaler : str, transformer, list, dict or None, default="standard"
@@ -360,6 +364,11 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         return each(lambda _, one: one.reshape(len(one), -1) if one.ndim == 1 else one, y)
 
     def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
+        series = series_of(self.input_scaler_)
+        if series is not None:
+            self._refuse_for_series()
+            self.target_scaler_ = series.scaler_of(self._target_shapes)
+            return
         columns = self._columns(rows.y)
         if is_new:
             routed = self._routed_to("target_scaler")
@@ -376,6 +385,22 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
                 )
 
         each(fit, columns, self.target_scaler_)
+
+    def _refuse_for_series(self) -> None:
+        if isinstance(self._target_shapes, dict) or len(self._target_shapes) > 2:
+            raise ValueError(
+                "input_scaler='instance' needs y of shape (n_samples,), (n_samples, n_steps) or "
+                f"(n_samples, n_steps, n_features), got samples of shape {self._target_shapes}."
+            )
+        if self.target_scaler != "standard" or self._routed_to("target_scaler"):
+            raise ValueError(
+                "input_scaler='instance' scales the target with the statistics of its series, but "
+                f"target_scaler={self.target_scaler!r} was given. Leave it at 'standard'."
+            )
+
+    def _forecast(self) -> tuple[int, list[int]] | None:
+        series = series_of(self.input_scaler_)
+        return None if series is None else series.forecast_of(self._target_shapes)
 
     def _network_targets(self, y: Any, loss: Any) -> Any:
         def encode(name: Any, one: np.ndarray, scaler: Any, has_axis: bool) -> np.ndarray:

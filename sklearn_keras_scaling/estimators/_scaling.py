@@ -19,7 +19,7 @@ from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map, PerColumn
 from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
-from ._in_network import BatchNormScaler
+from ._in_network import BatchNormScaler, InstanceScaler
 
 NAMES = {
     "standard": StandardScaler,
@@ -28,7 +28,7 @@ NAMES = {
     "robust": RobustScaler,
 }
 #: Those that work inside the network in training scale inputs alone.
-INPUT_NAMES = {**NAMES, "batchnorm": BatchNormScaler}
+INPUT_NAMES = {**NAMES, "batchnorm": BatchNormScaler, "instance": InstanceScaler}
 #: Values that are scaled at a time: what lies between raw rows and scaled ones stays small.
 _VALUES = 1 << 20
 

@@ -1,0 +1,221 @@
+"""Windows of series, and ``input_scaler="instance"`` for series whose level drifts."""
+
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import r2_score
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
+
+from sklearn_keras_scaling import (
+    ScaledKerasClassifier,
+    ScaledKerasRegressor,
+    StandardScaler,
+    make_windows,
+    to_keras,
+)
+
+SERIES = np.arange(30.0).reshape(10, 3)
+FRAME = pd.DataFrame(SERIES, columns=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("series", "target", "columns"),
+    [
+        (SERIES, None, [0, 1, 2]),
+        (SERIES, 1, 1),
+        (SERIES, -1, 2),
+        (SERIES, [2, 0], [2, 0]),
+        (FRAME, "b", 1),
+        (FRAME, ["c"], [2]),
+        (SERIES[:, 0], None, 0),
+    ],
+)
+def test_windows_and_what_follows(series, target, columns, horizon):
+    X, y = make_windows(series, 3, horizon=horizon, target=target)
+    table = np.asarray(series).reshape(10, -1)
+    assert X.shape == (10 - 3 - horizon + 1, 3, table.shape[1])
+    for i, window in enumerate(X):
+        np.testing.assert_array_equal(window, table[i : i + 3])
+        following = table[i + 3 : i + 3 + horizon, columns]
+        np.testing.assert_array_equal(y[i], following[0] if horizon == 1 else following)
+    assert len(y) == len(X)
+
+
+def test_windows_are_views():
+    X, y = make_windows(SERIES, 3, target=0)
+    assert np.shares_memory(X, SERIES)
+    assert not X.flags.writeable
+    assert y.shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((SERIES, 0), ValueError, r"length must be at least 1, got 0"),
+        ((SERIES, 2.0), TypeError, r"length must be a whole number, got 2\.0"),
+        ((SERIES, True), TypeError, r"length must be a whole number, got True"),
+        ((SERIES, 10), ValueError, r"10 steps, fewer than length \+ horizon = 11"),
+        ((SERIES[None], 3), ValueError, r"series must have shape \(n_steps,\).*got \(1, 10, 3\)"),
+    ],
+)
+def test_bad_windows(arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_windows(*arguments)
+
+
+def test_bad_horizons_and_targets():
+    with pytest.raises(ValueError, match=r"horizon must be at least 1, got 0"):
+        make_windows(SERIES, 3, horizon=0)
+    with pytest.raises(ValueError, match=r"target names the column 3, which the series has not"):
+        make_windows(SERIES, 3, target=3)
+    with pytest.raises(ValueError, match=r"the column 'bb', which.* Did you mean 'b'\?"):
+        make_windows(FRAME, 3, target=["a", "bb"])
+
+
+def drifting(steps=400, slope=0.5):
+    """Two waves on a level that rises by many of their heights, in large units."""
+    rng = np.random.default_rng(0)
+    time = np.arange(steps)
+    waves = np.stack([np.sin(time / 3), np.cos(time / 5)], axis=1)
+    return 1e4 + slope * time[:, None] * [1.0, -2.0] + 5.0 * waves + rng.normal(0, 0.2, (steps, 2))
+
+
+LENGTH, TRAIN = 16, 250
+QUICK = {"epochs": 40, "hidden_layer_sizes": (32,), "random_state": 0}
+PARTS = drifting()[:TRAIN], drifting()[TRAIN:]
+
+
+def test_a_level_that_was_never_seen():
+    (X, y), (X_test, y_test) = (make_windows(part, LENGTH, target=0) for part in PARTS)
+    plain = ScaledKerasRegressor(**QUICK).fit(X, y).predict(X_test)
+    instance = {"input_scaler": "instance", "input_scaler__features": 0}
+    regressor = ScaledKerasRegressor(**QUICK, **instance).fit(X, y)
+    found = regressor.predict(X_test)
+    last = r2_score(y_test, X_test[:, -1, 0])  # what was seen last
+    assert r2_score(y_test, found) > max(last, r2_score(y_test, plain))
+    # A level more or less changes nothing but the level: float32 of the scaled numbers.
+    moved = regressor.predict(X_test + 1e3) - 1e3
+    scale = regressor.target_scaler_.scale_[0]
+    assert np.abs(moved - found).max() < 1e-4 * scale
+
+
+@pytest.mark.parametrize(
+    ("horizon", "target", "features"),
+    [(1, 1, 1), (4, 1, 1), (1, None, None), (4, None, None), (4, [1, 0], [1, 0]), (1, [1], [1])],
+)
+def test_targets_of_any_kind(horizon, target, features):
+    X, y = make_windows(PARTS[0], LENGTH, horizon=horizon, target=target)
+
+    def zeros(input_shape, output_shape, output_activation):
+        assert output_activation == "linear"
+        dense = keras.layers.Dense(int(np.prod(output_shape)), kernel_initializer="zeros")
+        return keras.Sequential(
+            [
+                keras.Input(input_shape),
+                keras.layers.Flatten(),
+                dense,
+                keras.layers.Reshape(output_shape),
+            ]
+        )
+
+    regressor = ScaledKerasRegressor(
+        zeros,
+        input_scaler="instance",
+        input_scaler__features=features,
+        epochs=1,
+        optimizer__learning_rate=0.0,
+    ).fit(X, y)
+    # A network that says 0 means the mean of the window.
+    means = X.mean(axis=1)[:, [0, 1] if target is None else np.ravel(target)]
+    expected = np.broadcast_to(
+        means[:, 0].reshape(-1, *(1,) * (y.ndim - 1))
+        if np.ndim(target) == 0 and target is not None
+        else means.reshape(len(X), *(1,) * (y.ndim - 2), -1),
+        y.shape,
+    )
+    np.testing.assert_allclose(regressor.predict(X), expected, rtol=1e-6)
+
+
+def test_it_ships_with_keras_alone_and_goes_on():
+    X, y = make_windows(PARTS[0], LENGTH, target=0)
+    instance = {"input_scaler": "instance", "input_scaler__features": 0, "warm_start": True}
+    regressor = ScaledKerasRegressor(**QUICK, **instance).fit(X, y)
+    model = to_keras(regressor)
+    assert "sklearn_keras_scaling" not in model.to_json()
+    found = np.ravel(keras.ops.convert_to_numpy(model(X)))
+    scale = regressor.target_scaler_.scale_[0]
+    # The bound of every export.
+    assert np.abs(found - regressor.predict(X)).max() < 1e-4 * scale
+    restored = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(restored.predict(X), regressor.predict(X))
+    before = regressor.history_["loss"][-1]
+    regressor.set_params(epochs=1).fit(X, y).partial_fit(X, y)
+    assert regressor.history_["loss"][0] < 1.5 * before
+    assert len(regressor.network_.inputs) == 1
+
+
+def test_it_is_searched_with_folds_that_are_apart():
+    X, y = make_windows(PARTS[0], LENGTH, target=0)
+    instance = {"input_scaler": "instance", "input_scaler__features": 0}
+    folds = TimeSeriesSplit(3, gap=LENGTH)
+    scores = cross_val_score(ScaledKerasRegressor(**QUICK, **instance), X, y, cv=folds)
+    plain = cross_val_score(ScaledKerasRegressor(**QUICK), X, y, cv=folds)
+    assert scores.min() > plain.min()
+
+
+def test_beside_another_input_and_for_labels():
+    X, y = make_windows(PARTS[0], LENGTH, target=0)
+    inputs = {"series": X, "site": X[:, -1]}
+    scalers = {"series": "instance", "site": "standard"}
+    regressor = ScaledKerasRegressor(
+        **QUICK, input_scaler=scalers, input_scaler__series__features=0
+    ).fit(inputs, y)
+    found = keras.ops.convert_to_numpy(to_keras(regressor)(inputs))
+    np.testing.assert_allclose(np.ravel(found), regressor.predict(inputs), rtol=1e-6)
+    rises = y > X[:, -1, 0]
+    classifier = ScaledKerasClassifier(**QUICK, input_scaler="instance").fit(X, rises)
+    assert classifier.score(X, rises) > 0.9
+    np.testing.assert_allclose(
+        classifier.predict_proba(X + 1e3), classifier.predict_proba(X), atol=1e-4
+    )
+
+
+WINDOWS = make_windows(SERIES, 3)[0]
+BAD = {
+    "table": (SERIES, SERIES[:, 0], {}, r"takes series of shape \(n_samples, n_steps.*\(3,\)"),
+    "which feature": (WINDOWS, WINDOWS[:, 0, 0], {}, r"a row of y has shape \(\), and the series "),
+    "no such feature": (WINDOWS, WINDOWS[:, 0, 0], {"input_scaler__features": 3}, r"features=3 n"),
+    "target_scaler": (WINDOWS, WINDOWS[:, 0], {"target_scaler": "minmax"}, r"='minmax' was given"),
+    "named outputs": (WINDOWS, {"a": WINDOWS[:, 0, 0]}, {}, r"needs y of shape .* got samples"),
+    "two series": (
+        {"a": WINDOWS, "b": WINDOWS},
+        WINDOWS[:, 0],
+        {},
+        r"'instance' for several inputs",
+    ),
+    "not a feature": (WINDOWS, WINDOWS[:, 0], {"input_scaler__features": "a"}, r"'features' param"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_instances(case):
+    X, y, parameters, message = BAD[case]
+    regressor = ScaledKerasRegressor(input_scaler="instance", epochs=1, **parameters)
+    before = dict(vars(regressor))
+    with pytest.raises(ValueError, match=message):
+        regressor.fit(X, y)
+    assert vars(regressor) == before
+
+
+def test_statistics_of_the_series_scale_the_target():
+    X, y = make_windows(PARTS[0], LENGTH, horizon=2, target=1)
+    regressor = ScaledKerasRegressor(
+        input_scaler="instance", input_scaler__features=1, epochs=1
+    ).fit(X, y)
+    expected = StandardScaler().fit(X)
+    np.testing.assert_allclose(regressor.target_scaler_.mean_, expected.mean_[[1, 1]])
+    np.testing.assert_allclose(regressor.target_scaler_.scale_, expected.scale_[[1, 1]])
