@@ -266,7 +266,6 @@ def test_a_call_leaves_nothing_behind():
     assert {name: id(value) for name, value in vars(layer).items() if name != "_called"} == before
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras's call context is global there")
 def test_threads_do_not_see_each_others_series():
     model = forecaster(affine=False)
     alone = [numbers(model(X[i : i + 1])) for i in range(6)]

@@ -125,8 +125,9 @@ def test_what_fit_learns_is_the_typical_spread_and_the_largest_magnitude():
 @pytest.mark.parametrize("axis", [-1, 1])
 @pytest.mark.parametrize("padding", ["shrink", "same", "reflect"])
 def test_the_model_is_what_the_scaler_computes(padding, axis):
+    near = RNG.normal(size=(30, 40, 3))
     scaler = LocalStandardScaler(5, padding=padding, axis=axis)
-    scaler.fit(X if axis == -1 else np.moveaxis(X, -1, 1))
+    scaler.fit(near if axis == -1 else np.moveaxis(near, -1, 1))
     model = to_keras(scaler, dtype=None if WIDE == "float64" else "float32")
     certificate = certify(scaler, model)
     # What to_keras promises of a float32 input, of which the level within windows is known.

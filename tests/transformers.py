@@ -28,6 +28,7 @@ CODES = np.column_stack(
 CODES = CODES.astype(float)
 MISSING = np.where(RNG.random((80, 3)) < 0.2, np.nan, NORMAL)
 TIED = np.round(NORMAL)
+SERIES = np.random.default_rng(1).normal(size=(80, 12, 2))
 FRAME = pd.DataFrame({"age": POSITIVE[:, 0], "income": 1e3 * POSITIVE[:, 1], "site": CODES[:, 1]})
 
 
@@ -51,6 +52,8 @@ def _cases() -> list[Case]:
     each = preprocessing
     named = [
         *[(scaler, NORMAL) for module in (each, sks) for scaler in _scalers(module)],
+        (sks.LocalStandardScaler([3, 0]), SERIES),
+        (sks.LocalStandardScaler(2, ddof=1, padding="reflect", axis=None), NORMAL),
         (each.PowerTransformer(), SKEWED),
         (each.PowerTransformer(standardize=False), SKEWED),
         (each.PowerTransformer("box-cox"), POSITIVE),

@@ -18,7 +18,7 @@ from .._validation import did_you_mean
 from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map, PerColumn
-from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ..scalers import LocalStandardScaler, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from ._in_network import BatchNormScaler, InstanceScaler
 
 NAMES = {
@@ -170,7 +170,7 @@ def supports_sparse(value: Any) -> bool:
 
 def is_ours(scaler: Any) -> bool:
     """Return whether a scaler takes arrays with any number of axes."""
-    return isinstance(scaler, tuple(NAMES.values()))
+    return isinstance(scaler, (*NAMES.values(), LocalStandardScaler))
 
 
 def as_map(scaler: Any) -> Map:
@@ -204,8 +204,8 @@ def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
     if sparse.issparse(data):
         return _scale_sparse(parameter, scaler, data, dtype)
     map_ = as_map(scaler)
-    keeps_columns = scaler is None or is_ours(scaler)
-    if not keeps_columns or isinstance(map_, HostMap):  # a subclass may do anything
+    is_elementwise = scaler is None or isinstance(scaler, tuple(NAMES.values()))
+    if not is_elementwise or isinstance(map_, HostMap):  # a subclass may do anything
         return _scale_blocks(parameter, map_, data, dtype)
     with np.errstate(all="ignore"):
         scaled = np.empty(data.shape, dtype)
@@ -215,7 +215,7 @@ def _scaled(parameter: str, scaler: Any, data: Any, dtype: str) -> Any:
 
 
 def _scale_blocks(parameter: str, map_: Map, data: np.ndarray, dtype: str) -> np.ndarray:
-    """Return the same for a map that may change the columns."""
+    """Return the same for a map that may change the columns, or mix steps."""
     step = max(1, _VALUES // max(1, int(np.prod(data.shape[1:]))))
     first = _scale_block(parameter, map_, data[:step], dtype)
     scaled = np.empty((len(data), *first.shape[1:]), dtype)
