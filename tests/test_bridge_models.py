@@ -247,3 +247,40 @@ def test_a_pca_of_images_makes_a_file_of_their_components_in_decimal_digits(inve
     # JSON writes a float64 in up to 25 characters for its 8 bytes: -1.2345678901234567e-05 and
     # ", ". Each constant is there once.
     assert path.stat().st_size < 25 / 8 * raw + 20_000
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch's modules")
+def test_under_pytorch_it_is_a_module_that_trains_in_a_plain_loop():
+    import torch
+
+    rng = np.random.default_rng(0)
+    images = rng.normal([20.0, -3.0], [5.0, 0.5], size=(64, 6, 6, 2)).transpose(0, 3, 1, 2)
+    y = 1e3 + 10.0 * images[:, 0].mean(axis=(1, 2)) + images[:, 1, 2, 2]
+    scaler = sks.StandardScaler(axis=1).fit(images)  # channels first
+    mean, std = (
+        torch.tensor(statistic.ravel()).reshape(-1, 1, 1)
+        for statistic in (scaler.mean_, scaler.scale_)
+    )
+    front = to_keras(scaler)
+    assert isinstance(front, torch.nn.Module)
+    by_hand = (torch.tensor(images) - mean) / std
+    found = front(torch.tensor(images))
+    assert (found - by_hand).abs().max() < 1e-6  # float32 of numbers below 5
+
+    def network(input_shape, output_shape):
+        layers = [keras.layers.Flatten(), keras.layers.Dense(*output_shape)]
+        return keras.Sequential([keras.Input(input_shape), *layers])
+
+    regressor = sks.ScaledKerasRegressor(network, input_scaler=scaler, epochs=1, random_state=0)
+    model = to_keras(regressor.fit(images, y))
+    inputs, targets = torch.tensor(images), torch.tensor(y)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(model(inputs).reshape(-1), targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    assert len(model.state_dict()) == 2  # kernel and bias: the scaling is constants
