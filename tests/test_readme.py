@@ -28,8 +28,11 @@ def test_the_code_runs_and_prints_what_the_readme_shows(tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize("target", sorted(set(LINK.findall(README))))
-def test_links_lead_to_files(target):
-    assert (Path(__file__).parents[1] / target).exists()
+def test_links_lead_to_files_and_sections(target):
+    path, _, section = target.partition("#")
+    text = (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+    headings = re.findall(r"#+ (.*?)(?:\\n)?\"", text) if section else []
+    assert not section or section in [heading.replace(" ", "-") for heading in headings]
 
 
 def test_the_first_example_has_twelve_lines():
