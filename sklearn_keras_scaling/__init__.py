@@ -16,20 +16,24 @@ if TYPE_CHECKING:
         register_map,
         to_keras,
     )
+    from .checks import Finding, check_scaling
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
-    from .exceptions import UnsupportedTransformerError
+    from .exceptions import ScalingWarning, UnsupportedTransformerError
     from .scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, merge
     from .training import clear_compiled
 
 _HOMES = {
+    "Finding": "checks",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
     "RobustScaler": "scalers",
     "ScaledKerasClassifier": "estimators",
     "ScaledKerasRegressor": "estimators",
+    "ScalingWarning": "exceptions",
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
+    "check_scaling": "checks",
     "clear_compiled": "training",
     "fold": "bridge",
     "from_keras": "bridge",
@@ -40,14 +44,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "Finding",
     "MaxAbsScaler",
     "MinMaxScaler",
     "RobustScaler",
     "ScaledKerasClassifier",
     "ScaledKerasRegressor",
+    "ScalingWarning",
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",
+    "check_scaling",
     "clear_compiled",
     "fold",
     "from_keras",
