@@ -22,6 +22,7 @@ X = RNG.normal([30.0, 5.0, -2.0], [10.0, 1.0, 0.5], size=(200, 3))
 Y = RNG.normal(150.0, 70.0, size=(200, 1))
 IMAGES = RNG.integers(0, 256, size=(40, 8, 8, 3)).astype(float)
 CAPPED = np.append(np.full(1000, 5.0), np.arange(20.0)).reshape(-1, 1)
+MOSTLY_ZERO = np.append(np.zeros(420), np.linspace(0.0, 50.0, 25)).reshape(-1, 1)
 TWO = np.column_stack([Y, Y[::-1] / 1000])
 LONG_TAIL = X * np.where(np.arange(200) == 7, 1e4, 1.0)[:, None]
 
@@ -292,7 +293,7 @@ CASES = [
     *no(
         "SKS008",
         scaled=lambda: of_y(net(dense(2)), standard(TWO), TWO),
-        near=lambda: of_y(net(dense(2)), None, np.column_stack([Y, Y / 8])),
+        near=lambda: of_y(net(dense(2)), None, np.column_stack([Y, Y / 25])),
         constant=lambda: of_y(net(dense(2)), None, np.column_stack([Y, np.zeros(200)])),
         of_ratios=lambda: of_y(net(dense(2), loss="mape"), None, TWO),
         own_loss=lambda: of_y(net(dense(2), loss=lambda y, p: (y - p) ** 2), None, TWO),
@@ -385,6 +386,9 @@ CASES = [
         log_normal=lambda: of_x(mlp(), minmax(np.exp(X / 10)), np.exp(X / 10)),
         rare_codes=lambda: of_x(mlp(), minmax(np.eye(200)[:, :3]), np.eye(200)[:, :3]),
         repeated=lambda: of_x(net(dense(), shape=(1,)), minmax(CAPPED), CAPPED),
+        mostly_zero=lambda: of_x(
+            net(dense(), shape=(1,)), MaxAbsScaler().fit(MOSTLY_ZERO), MOSTLY_ZERO
+        ),
     ),
     *yes(
         "SKS014",

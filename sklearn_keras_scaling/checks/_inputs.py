@@ -22,6 +22,8 @@ _FLOAT32 = 1e5
 _SQUEEZED = 0.05
 #: Least standard deviation of columns that are well scaled, and largest mean.
 _SMALL, _FAR = 0.05, 3.0
+#: Fewer values have no middle.
+_FEW = 20
 #: Values of a column, of more, that tell whether it is constant.
 _FOR_CONSTANT = 500
 #: Means of so many standard deviations are not centred.
@@ -210,17 +212,28 @@ def squeezed(layer: str | None, scaler: Any, given: Columns) -> Iterator[Finding
     if not len(known):
         return
     low, high = np.percentile(given.varying[:, known], [5, 95], axis=0)
-    share = (high - low) / width[known]
-    found = np.flatnonzero((share > 0) & (share < _SQUEEZED))
-    if len(found):
-        i = found[0]
-        told = some(None, given.numbers[known[found]])
+    suspects = known[high - low < _SQUEEZED * width[known]]
+    middle = {int(i): _middle(given.varying[:, i]) for i in suspects}
+    found = [i for i, (low, high) in middle.items() if 0 < high - low < _SQUEEZED * width[i]]
+    if found:
+        low, high = middle[found[0]]
+        told = some(None, given.numbers[found])
         yield Finding(
             "SKS013",
             layer,
-            f"{told}: the middle 90 % of the first one lie between {low[i]:.3g} and {high[i]:.3g} "
-            f"in scaled space, {share[i]:.1%} of the range of {scaler_name(scaler)}",
+            f"{told}: the middle 90 % of the first one lie between {low:.3g} and {high:.3g} in "
+            f"scaled space, {(high - low) / width[found[0]]:.1%} of the range of "
+            f"{scaler_name(scaler)}",
         )
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    """Return where the middle 90 % are, but for a value that repeats, such as the 0 of sparse."""
+    others = values[values != np.median(values)]
+    if len(others) < _FEW:
+        return 0.0, 0.0
+    low, high = np.percentile(others, [5, 95])
+    return float(low), float(high)
 
 
 def too_narrow(layer: str | None, rows: Any, given: Columns, names: Any) -> Iterator[Finding]:

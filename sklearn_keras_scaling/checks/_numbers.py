@@ -31,16 +31,18 @@ def sampled(data: Any) -> Any:
 
 def scaled(scaler: Any, rows: Any) -> np.ndarray:
     """Return rows as the network is given them: scaled, dense, float64."""
+    if scaler is None:
+        return dense(rows)
+    # Copied, for transformers with copy=False.
+    rows = rows.copy() if hasattr(rows, "copy") and not isinstance(rows, list) else np.array(rows)
     if isinstance(scaler, list):
         rows = np.asarray(rows)
         columns = [scaled(one, rows[..., [i]]) for i, one in enumerate(scaler)]
         return np.concatenate(columns, axis=-1)
-    if scaler is None:
-        return dense(rows)
     check_is_fitted(scaler)
     if sparse.issparse(rows) or np.ndim(rows) == 2 or isinstance(scaler, _OURS):
         return dense(scaler.transform(rows))
-    rows = np.asarray(rows)  # scikit-learn's take tables alone
+    # scikit-learn's take tables alone.
     found = dense(scaler.transform(rows.reshape(-1, rows.shape[-1])))
     return found.reshape(*rows.shape[:-1], -1)
 

@@ -16,8 +16,8 @@ from ._graph import SATURATING, End
 from ._inputs import CENTRED, scaler_name, squeezed, too_narrow
 from ._numbers import Columns, dense, sampled, scaled
 
-#: Ratio of standard deviations that one loss adds up: of squares, a hundred.
-_SIZES = 10.0
+#: Ratio of standard deviations that one loss adds up: of squares, about a thousand.
+_SIZES = 30.0
 #: Share of an interval that counts as its edge.
 _EDGE = 0.01
 
