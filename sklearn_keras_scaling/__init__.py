@@ -16,8 +16,9 @@ if TYPE_CHECKING:
         register_map,
         to_keras,
     )
+    from .checks import Finding, check_scaling
     from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
-    from .exceptions import UnsupportedTransformerError
+    from .exceptions import ScalingWarning, UnsupportedTransformerError
     from .layers import (
         LocalMean,
         LocalNormalization,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .windows import make_windows
 
 _HOMES = {
+    "Finding": "checks",
     "LocalMean": "layers",
     "LocalNormalization": "layers",
     "LocalStandardDeviation": "layers",
@@ -46,9 +48,11 @@ _HOMES = {
     "RobustScaler": "scalers",
     "ScaledKerasClassifier": "estimators",
     "ScaledKerasRegressor": "estimators",
+    "ScalingWarning": "exceptions",
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
+    "check_scaling": "checks",
     "clear_compiled": "training",
     "fold": "bridge",
     "from_keras": "bridge",
@@ -60,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Finding",
     "LocalMean",
     "LocalNormalization",
     "LocalStandardDeviation",
@@ -70,9 +75,11 @@ __all__ = [
     "RobustScaler",
     "ScaledKerasClassifier",
     "ScaledKerasRegressor",
+    "ScalingWarning",
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",
+    "check_scaling",
     "clear_compiled",
     "fold",
     "from_keras",

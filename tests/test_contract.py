@@ -513,6 +513,7 @@ def test_clone_keeps_every_parameter():
         "callbacks": [keras.callbacks.TerminateOnNaN()],
         "engine": "keras",
         "update_scalers": True,
+        "ignore_findings": ("SKS002",),
         "random_state": 3,
         "warm_start": True,
         "verbose": 2,
@@ -563,7 +564,11 @@ def test_html_names_the_scalers_of_several_inputs_and_columns():
     scalers = {"history": MinMaxScaler(), "site": None}
     columns = {"history": [0, 1], "site": [2, 3, 4]}
     estimator = ScaledKerasRegressor(
-        **ONE_EPOCH, input_scaler=scalers, target_scaler=["robust", None], input_columns=columns
+        **ONE_EPOCH,
+        input_scaler=scalers,
+        target_scaler=["robust", None],
+        input_columns=columns,
+        ignore_findings=("SKS008", "SKS009"),
     )
     for _ in ("unfitted", "fitted"):
         html = text(estimator)

@@ -22,6 +22,7 @@ from . import ONE_EPOCH, QUICK
 
 RNG = np.random.default_rng(0)
 HISTORY = RNG.normal(50.0, 10.0, size=(80, 6, 3))
+UNSCALED = ("SKS009",)  # the site, on purpose
 SITE = RNG.normal(1000.0, 50.0, size=(80, 2))
 Y = HISTORY[:, -1].sum(axis=1) + SITE[:, 0]
 BOTH = {"history": HISTORY, "site": SITE}
@@ -106,7 +107,9 @@ def test_named_inputs_each_with_its_scaler(builder):
 
 def test_inputs_in_a_list_as_for_keras():
     for value in ("minmax", ["standard", None]):
-        regressor = ScaledKerasRegressor(two_inputs_in_a_list, **ONE_EPOCH, input_scaler=value)
+        regressor = ScaledKerasRegressor(
+            two_inputs_in_a_list, **ONE_EPOCH, input_scaler=value, ignore_findings=UNSCALED
+        )
         regressor.fit([HISTORY, SITE], Y)
         agrees(regressor, [HISTORY, SITE])
     assert regressor.input_scaler_[1] is None
@@ -122,7 +125,10 @@ def test_columns_of_a_table_become_named_inputs(kind):
     names = {"history": ["c", "a"], "site": ["d", "e"]}
     columns = names if kind is pd.DataFrame else {"history": [2, 0], "site": slice(3, None)}
     regressor = ScaledKerasRegressor(
-        **ONE_EPOCH, input_columns=columns, input_scaler={"history": "standard", "site": None}
+        **ONE_EPOCH,
+        input_columns=columns,
+        input_scaler={"history": "standard", "site": None},
+        ignore_findings=UNSCALED,
     )
     regressor.fit(X, Y)
     assert regressor.n_features_in_ == 5

@@ -17,6 +17,7 @@ from sklearn_keras_scaling import (
     MinMaxScaler,
     ScaledKerasClassifier,
     ScaledKerasRegressor,
+    ScalingWarning,
     StandardScaler,
 )
 
@@ -105,10 +106,12 @@ def test_regressions(case):
 def test_classifications(case):
     X, X_test, y, y_test, parameters = parts(case)
     scaled = ScaledKerasClassifier(**parameters).fit(X, y)
-    raw = ScaledKerasClassifier(**{**parameters, "input_scaler": None}).fit(X, y)
+    unscaled = {**parameters, "input_scaler": None}
+    with pytest.warns(ScalingWarning, match="unscaled"):
+        raw = ScaledKerasClassifier(**unscaled).fit(X, y)
     assert scaled.score(X_test, y_test) > raw.score(X_test, y_test)
     Z, Z_test = (scaled.input_scaler_.transform(data) for data in (X, X_test))
-    by_hand = ScaledKerasClassifier(**{**parameters, "input_scaler": None}).fit(Z, y)
+    by_hand = ScaledKerasClassifier(**unscaled).fit(Z, y)
     p, p_by_hand = scaled.predict_proba(X_test), by_hand.predict_proba(Z_test)
     assert np.abs(p - p_by_hand).max() < 1e-3
 

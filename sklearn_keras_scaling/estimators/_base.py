@@ -6,6 +6,7 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -18,6 +19,7 @@ from .._optional import keras
 from .._structure import each, named, names, parts
 from .._validation import check_same_length, check_weights, unchanged_on_error
 from ..bridge import ScaledNetwork, check_restorable, copy_network
+from ..checks import Subject, check_codes, examine, warn_of
 from ..maps import IDENTITY, Chain, Take
 from ..training import Batches, predict_blocks, seeded, take_rows, train
 from ._compiling import (
@@ -32,6 +34,7 @@ from ._display import visual_block
 from ._in_network import (
     front_layers,
     having_learnt,
+    in_training,
     normalizing_instances,
     passing,
     with_layers_in_front,
@@ -112,6 +115,8 @@ dict or list of them, or dataset
         -----
         UserWarning
             If Ctrl-C stops the training: the estimator is fitted as far as it came.
+        ScalingWarning
+            If the network and its scaling do not fit each other; see :func:`check_scaling`.
         """
         given = (X_val, y_val, sample_weight_val)
         goes_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
@@ -247,6 +252,7 @@ dict or list of them, or dataset
         for units in sizes:
             check_scalar(units, "each of hidden_layer_sizes", Integral, min_val=1)
         check_split(self.validation_split)
+        check_codes("ignore_findings", self.ignore_findings)
         for method in ("compile", "fit"):
             check_keywords(method, self._routed_to(method))
 
@@ -402,6 +408,8 @@ dict or list of them, or dataset
         targets = self._as_outputs(self._network_targets(trial.y, loss))
         check_loss(trained, inputs, targets, outputs)
         check_metrics(self._as_outputs(metrics), targets, outputs)
+        if not goes_on:
+            self._find(network, rows, loss)
         training = train(
             trained,
             batches(loss),
@@ -426,6 +434,13 @@ dict or list of them, or dataset
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _find(self, network: Any, rows: Rows, loss: Any) -> None:
+        """Set what does not fit, and warn of what is severe."""
+        subject = self._as_subject(network, rows.X, rows.y, loss)
+        subject = replace(subject, input_scaler=in_training(self.input_scaler_))
+        self.findings_ = examine(subject, check_codes("ignore_findings", self.ignore_findings))
+        warn_of(self.findings_, stacklevel=4)
 
     def _make_callbacks(self, validation: Any) -> Any:
         callbacks = copy.deepcopy(self.callbacks)
@@ -549,6 +564,19 @@ dict or list of them, or dataset
                 lambda name, map_: Chain((Take(tuple(numbers[name]), width), map_)), inputs
             )
         return ScaledNetwork(inputs, self.network_, *self._output_maps())
+
+    def _subject(self, X: Any, y: Any) -> Subject:
+        """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""
+        check_is_fitted(self)
+        X = None if X is None else read_inputs(self, X, reset=False)
+        if y is not None:
+            y = self._check_y(y, "y", reset=False)
+            self._match_y(y, "y")
+        return self._as_subject(self.network_, X, y, self.loss)
+
+    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
+        """Return what is checked of a network and rows."""
+        return Subject(network, self.input_scaler_, X=X, are_labels=True)
 
     def _output_maps(self) -> tuple[Any, ...]:
         """Return the maps from the network's outputs to what ``predict`` starts from."""

@@ -84,6 +84,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     update_scalers : bool, default=False
         Whether the scaler goes on learning in ``partial_fit``, or stays as its first call
         fitted it. If it moves, the network meets other numbers than it was trained on.
+    ignore_findings : tuple of str, default=()
+        Codes of findings to be silent about, such as ``("SKS009",)``; see
+        :func:`check_scaling`.
     random_state : int, RandomState or None, default=None
         Decides the split, the first weights, dropout and the order of rows.
     warm_start : bool, default=False
@@ -105,6 +108,8 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         The trained network; its inputs are in scaled space.
     history_ : dict of list
         Loss and metrics per epoch.
+    findings_ : list of Finding
+        Where the network and its scaling do not fit, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}
@@ -153,6 +158,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
+        ignore_findings: Any = (),
         random_state: Any = None,
         warm_start: bool = False,
         verbose: Any = 0,
@@ -173,6 +179,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
+        self.ignore_findings = ignore_findings
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose

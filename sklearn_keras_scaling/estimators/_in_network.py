@@ -94,6 +94,11 @@ class BatchNormScaler(StandardScaler):
         layer.moving_variance.assign(self.var_)
         return layer
 
+    def in_training(self) -> Any:
+        """Return a copy that scales about as the layer does in training."""
+        mean, deviation = self.statistics_.mean, np.sqrt(self.statistics_.variance)
+        return self._with(mean_=mean, scale_=np.where(deviation > 0, deviation, 1.0))
+
     def passing(self) -> Any:
         """Return a copy that passes raw numbers, for the layer to see."""
         return self._with(**_untrained(self.mean_.shape))
@@ -192,6 +197,11 @@ def front_layers(scalers: Any) -> Any:
 def passing(scalers: Any) -> Any:
     """Return the scalers for the time of training: those whose layer works pass raw numbers."""
     return each(lambda _, s: s.passing() if isinstance(s, BatchNormScaler) else s, scalers)
+
+
+def in_training(scalers: Any) -> Any:
+    """Return the scalers as the network meets them in training, those in front of it too."""
+    return each(lambda _, s: s.in_training() if isinstance(s, BatchNormScaler) else s, scalers)
 
 
 def having_learnt(scalers: Any, layers: Any) -> Any:

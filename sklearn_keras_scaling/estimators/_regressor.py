@@ -14,6 +14,7 @@ from .._optional import keras
 from .._structure import each, named, names, part, parts
 from .._validation import check_targets, did_you_mean
 from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
+from ..checks import Subject
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
 from ._base import BaseScaledKeras
@@ -122,6 +123,9 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
     update_scalers : bool, default=False
         Whether the scalers go on learning in ``partial_fit``, or stay as its first call
         fitted them. If they move, the network meets other numbers than it was trained on.
+    ignore_findings : tuple of str, default=()
+        Codes of findings to be silent about, such as ``("SKS009",)``; see
+        :func:`check_scaling`.
     random_state : int, RandomState or None, default=None
         Decides the split, the first weights, dropout and the order of rows.
     warm_start : bool, default=False
@@ -141,6 +145,8 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         The trained network, scaled space on both sides.
     history_ : dict of list
         Per epoch: ``loss`` in scaled space and the metrics in target units.
+    findings_ : list of Finding
+        Where the network and its scaling do not fit, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}
@@ -201,6 +207,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
+        ignore_findings: Any = (),
         random_state: Any = None,
         warm_start: bool = False,
         verbose: Any = 0,
@@ -223,6 +230,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
+        self.ignore_findings = ignore_findings
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -408,6 +416,14 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             return scaled[..., None] if has_axis else scaled
 
         return each(encode, self._columns(y), self.target_scaler_, self._extra_axis)
+
+    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
+        return Subject(
+            *(network, self.input_scaler_, self.target_scaler_, X, y),
+            loss="mean_squared_error" if loss is None else loss,
+            has_loss_weights="loss_weights" in self._routed_to("compile"),
+            in_target_units=self.loss_units == "target",
+        )
 
     def _output_maps(self) -> tuple[Any, ...]:
         def of(_: Any, shape: tuple[int, ...], scaler: Any, has_axis: bool) -> Map:

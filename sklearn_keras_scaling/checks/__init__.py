@@ -1,0 +1,14 @@
+"""Findings on networks that do not fit their scaling."""
+
+from ._check import Subject, check_scaling, examine
+from ._findings import KINDS, Finding, check_codes, warn_of
+
+__all__ = [
+    "KINDS",
+    "Finding",
+    "Subject",
+    "check_codes",
+    "check_scaling",
+    "examine",
+    "warn_of",
+]

@@ -1,0 +1,106 @@
+"""A few rows of large data, scaled, as tables of columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+#: Rows that are looked at, and values: more tell no more, and cost time in each fit.
+_ROWS = 1000
+_VALUES = 200_000
+_FEW_ROWS = 16
+_OURS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
+
+
+def sampled(data: Any) -> Any:
+    """Return some rows, at fixed distances, of an array, sparse matrix or data frame."""
+    n = _num_samples(data)
+    width = int(np.prod(np.shape(data)[1:]))
+    rows = max(_FEW_ROWS, min(_ROWS, _VALUES // max(width, 1)))
+    if n <= rows:
+        return data
+    chosen = slice(0, None, -(-n // rows))
+    return data[chosen] if isinstance(data, np.ndarray) else _safe_indexing(data, chosen)
+
+
+def scaled(scaler: Any, rows: Any) -> np.ndarray:
+    """Return rows as the network is given them: scaled, dense, float64."""
+    if scaler is None:
+        return dense(rows)
+    # Copied, for transformers with copy=False.
+    rows = rows.copy() if hasattr(rows, "copy") and not isinstance(rows, list) else np.array(rows)
+    if isinstance(scaler, list):
+        rows = np.asarray(rows)
+        columns = [scaled(one, rows[..., [i]]) for i, one in enumerate(scaler)]
+        return np.concatenate(columns, axis=-1)
+    check_is_fitted(scaler)
+    if sparse.issparse(rows) or np.ndim(rows) == 2 or isinstance(scaler, _OURS):
+        return dense(scaler.transform(rows))
+    # scikit-learn's take tables alone.
+    found = dense(scaler.transform(rows.reshape(-1, rows.shape[-1])))
+    return found.reshape(*rows.shape[:-1], -1)
+
+
+def dense(rows: Any) -> np.ndarray:
+    """Return rows as a dense array of float64, with columns."""
+    array = np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
+    return array.reshape(len(array), -1) if array.ndim < 2 else array
+
+
+def table(rows: np.ndarray) -> np.ndarray:
+    """Return rows as a table with the columns that the last axis has."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    return flat[:: max(1, flat.size // _VALUES)]
+
+
+class Columns:
+    """Statistics of the columns of rows, the constant ones left out.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, ..., n_columns)
+        Scaled or not.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, n_columns)
+        As a table.
+    numbers : ndarray of int
+        Those of the columns that vary.
+    mean, sd, low, high : ndarray
+        Of the columns that vary.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        every = table(rows)
+        low, high = every.min(axis=0), every.max(axis=0)
+        self.values = every
+        self.numbers = np.flatnonzero(high > low)
+        varying = every if len(self.numbers) == every.shape[1] else every[:, self.numbers]
+        self.low, self.high = low[self.numbers], high[self.numbers]
+        self.mean, self.sd = varying.mean(axis=0), varying.std(axis=0)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def varying(self) -> np.ndarray:
+        """The values of the columns that vary."""
+        return self.values[:, self.numbers]
+
+
+def column_name(columns: Any, number: int) -> str:
+    """Return how a column is told to the user."""
+    return f"column {number}" if columns is None else f"column {columns[number]!r}"
+
+
+def some(columns: Any, numbers: Any) -> str:
+    """Return the names of some columns, the first of them where they are many."""
+    told = ", ".join(column_name(columns, number) for number in numbers[:3])
+    return told if len(numbers) <= 3 else f"{told} and {len(numbers) - 3} more"

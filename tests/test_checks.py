@@ -1,0 +1,257 @@
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import QuantileTransformer
+
+from sklearn_keras_scaling import (
+    MaxAbsScaler,
+    ScaledKerasClassifier,
+    ScaledKerasRegressor,
+    ScalingWarning,
+    StandardScaler,
+    check_scaling,
+)
+from sklearn_keras_scaling.checks import KINDS
+
+from . import ONE_EPOCH
+from .findings import CASES, TABLE, X, Y, dense, mlp, net, standard, table
+
+NAMES = ["standard", "minmax", "maxabs", "robust"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.code}-{c.name}-{c.found}")
+def test_a_code_is_found_where_it_should_be_and_not_beside(case):
+    findings = check_scaling(**case.given())
+    assert (case.code in [finding.code for finding in findings]) is case.found
+    for finding in findings:
+        assert re.search(r"\d|=", finding.evidence) or case.given().get("X") is None
+
+
+def test_each_code_has_a_case_and_a_near_miss():
+    for found in (True, False):
+        assert {case.code for case in CASES if case.found is found} == set(KINDS)
+
+
+def test_the_table_in_the_docs_is_that_of_the_code():
+    """``python -m tests.findings`` writes it anew."""
+    assert TABLE.read_text() == table()
+
+
+STOCK = {
+    "MobileNet": {},
+    "MobileNetV2": {},
+    "MobileNetV3Small": {},
+    "EfficientNetB0": {},
+    "ResNet50": {},
+    "DenseNet121": {},
+}
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_no_finding_on_stock_networks(name):
+    make = getattr(keras.applications, name)
+    network = make(weights=None, input_shape=(32, 32, 3), classes=10)
+    network.compile(loss="sparse_categorical_crossentropy")
+    images = np.random.default_rng(0).integers(0, 256, size=(8, 32, 32, 3))
+    y = np.arange(8)
+    assert check_scaling(network) == []
+    assert check_scaling(network, X=images, y=y) == []
+
+
+@pytest.mark.parametrize("input_scaler", [*NAMES, None])
+@pytest.mark.parametrize("target_scaler", NAMES)
+def test_the_default_network_fits_each_pair_of_named_scalers(diabetes, input_scaler, target_scaler):
+    scalers = {"input_scaler": input_scaler, "target_scaler": target_scaler}
+    regressor = ScaledKerasRegressor(**scalers, **ONE_EPOCH).fit(*diabetes)
+    # A sigmoid or tanh never quite reaches the extremes: that is advice, and fit is silent.
+    saturates = target_scaler in ("minmax", "maxabs")
+    assert [finding.code for finding in regressor.findings_] == ["SKS002"] * saturates
+    assert check_scaling(regressor, X=diabetes[0], y=diabetes[1]) == regressor.findings_
+
+
+@pytest.mark.parametrize("input_scaler", NAMES)
+def test_the_default_classifier_fits_each_named_scaler(wine, input_scaler):
+    classifier = ScaledKerasClassifier(input_scaler=input_scaler, **ONE_EPOCH).fit(*wine)
+    assert classifier.findings_ == []
+    assert check_scaling(classifier, X=wine[0], y=wine[1]) == []
+
+
+def sigmoid(input_shape):
+    return net(dense(4, "relu"), dense(1, "sigmoid", name="out"), shape=input_shape)
+
+
+def test_fit_warns_once_of_all_that_is_severe(diabetes):
+    data, y = diabetes
+    regressor = ScaledKerasRegressor(sigmoid, input_scaler=None, **ONE_EPOCH)
+    with pytest.warns(ScalingWarning) as caught:
+        regressor.fit(data * 1000, y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    text = str(caught[0].message)
+    for code in ("SKS001", "SKS009"):
+        assert f"\n{code}: {KINDS[code].problem}. {KINDS[code].remedy}" in text
+    assert "ignore_findings=('SKS001', 'SKS009') is silent about it." in text
+    assert caught[0].message.findings == regressor.findings_
+    assert regressor.findings_[0].layer == "out"
+    assert "sigmoid reaches 0 to 1; of the scaled targets, they go from -1." in str(
+        regressor.findings_[0]
+    )
+    assert clone(regressor).fit  # the warning left a fitted estimator behind
+    assert regressor.predict(data).shape == y.shape
+
+
+def test_codes_can_be_silenced(diabetes):
+    quiet = ScaledKerasRegressor(sigmoid, ignore_findings=("SKS001",), **ONE_EPOCH).fit(*diabetes)
+    assert quiet.findings_ == []
+    assert [f.code for f in check_scaling(quiet, y=diabetes[1])] == ["SKS001"]
+    assert check_scaling(quiet, y=diabetes[1], ignore=["SKS001"]) == []
+
+
+def test_an_error_of_the_warning_leaves_the_estimator_as_it_was(diabetes):
+    regressor = ScaledKerasRegressor(sigmoid, **ONE_EPOCH)
+    with pytest.raises(ScalingWarning, match="SKS001"):  # warnings are errors here
+        regressor.fit(*diabetes)
+    assert not hasattr(regressor, "findings_")
+
+
+def test_partial_fit_warns_at_first_alone(diabetes):
+    regressor = ScaledKerasRegressor(sigmoid, **ONE_EPOCH)
+    with pytest.warns(ScalingWarning, match="SKS001"):
+        regressor.partial_fit(*diabetes)
+    regressor.partial_fit(*diabetes)
+
+
+def test_several_inputs_and_outputs_are_checked_by_name(diabetes):
+    data, y = diabetes
+    frame = pd.DataFrame(data, columns=list("abcdefghij")).assign(b=data[:, 1] * 1e6)
+    regressor = ScaledKerasRegressor(
+        input_columns={"one": ["a", "b"], "two": slice(2, 10)},
+        input_scaler={"one": None, "two": "standard"},
+        target_columns={"score": [0], "months": [1]},
+        target_scaler=None,
+        **ONE_EPOCH,
+    )
+    table = np.column_stack([y, y / 1e3])
+    with pytest.warns(ScalingWarning, match="SKS008[^$]*SKS009"):
+        regressor.fit(frame, table)
+    found = {finding.code: finding.evidence for finding in regressor.findings_}
+    assert "(score, column 0)" in found["SKS008"]
+    assert "(column 1)" in found["SKS009"]
+    assert check_scaling(regressor, X=frame, y=table) == regressor.findings_
+
+
+def test_targets_in_their_units_are_compared_by_the_loss(diabetes):
+    data, y = diabetes
+    regressor = ScaledKerasRegressor(loss_units="target", **ONE_EPOCH)
+    with pytest.warns(ScalingWarning, match="SKS008"):
+        regressor.fit(data, np.column_stack([y, y / 1e3]))
+
+
+def test_streams_show_their_first_batch(diabetes):
+    data, y = diabetes
+    batches = [(data[i : i + 100] * 1000, y[i : i + 100]) for i in range(0, 400, 100)]
+    regressor = ScaledKerasRegressor(input_scaler=None, **ONE_EPOCH)
+    with pytest.warns(ScalingWarning, match="SKS009"):
+        regressor.fit(Batches(batches))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def test_columns_are_named_as_the_data_frame_names_them():
+    frame = pd.DataFrame(X, columns=["age", "bmi", "bp"]).assign(bmi=1.0)
+    (finding,) = check_scaling(mlp(), StandardScaler().fit(frame), X=frame)
+    assert finding.code == "SKS012"
+    assert finding.evidence.startswith("column 'bmi': of 200 values looked at, 200 of the first")
+    assert str(finding) == (
+        f"SKS012 (advice), layer {finding.layer!r}: {finding.problem}.\n"
+        f"  Measured: {finding.evidence}.\n  Remedy: {finding.remedy}"
+    )
+
+
+@pytest.mark.parametrize(
+    "scaler", [PCA(2), MaxAbsScaler(), QuantileTransformer(n_quantiles=20)], ids=repr
+)
+def test_any_transformer_and_sparse_rows_are_looked_at(scaler):
+    data = sparse.csr_matrix(X) if isinstance(scaler, MaxAbsScaler) else X
+    width = 2 if isinstance(scaler, PCA) else 3
+    assert check_scaling(net(dense(), shape=(width,)), scaler.fit(data), X=data) == []
+    assert check_scaling(mlp(), X=X.tolist(), y=Y.ravel().tolist()) == []
+
+
+def test_large_data_are_sampled():
+    data = np.broadcast_to(X[:1], (10**7, 3))  # read as a whole, they would take minutes
+    assert [f.code for f in check_scaling(mlp(), X=data)] == ["SKS012"]
+    rows = np.arange(50_000)
+    wide = sparse.csr_matrix((rows % 7 + 1.0, (rows % 5000, rows)))
+    assert check_scaling(net(dense(), shape=(50_000,)), X=wide) == []
+
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(1, "sigmoid", use_bias=False)
+
+    def call(self, x):
+        return 100 * self.layer(x / 1000)
+
+
+def test_of_a_network_without_a_graph_only_the_data_are_checked():
+    network = Own()
+    network(X[:1])
+    assert check_scaling(network, X=X * 1000, y=Y) == []
+    assert [f.code for f in check_scaling(network, X=X + 1e7)] == ["SKS014"]
+
+
+def test_nothing_is_changed():
+    network = net(keras.layers.Rescaling(1 / 255), dense(4), keras.layers.BatchNormalization())
+    before = [weight.copy() for weight in network.get_weights()]
+    check_scaling(network, standard(X), X=X, y=np.ones((200, 4)) * Y)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"ignore names 'SKS01'.*Did you mean 'SKS01\d'"):
+        check_scaling(mlp(), ignore=["SKS01"])
+    with pytest.raises(TypeError, match=r"ignore must be a tuple of codes.*Write \(\"SKS001\",\)"):
+        check_scaling(mlp(), ignore="SKS001")
+    with pytest.raises(TypeError, match=r"model must be a keras.Model or a fitted estimator"):
+        check_scaling(StandardScaler())
+    with pytest.raises(TypeError, match=r"input_scaler must be a fitted scaler or None, got 'stan"):
+        check_scaling(mlp(), "standard")
+    with pytest.raises(TypeError, match=r"target_scaler\['a'\] must be a fitted scaler"):
+        check_scaling(mlp(), target_scaler={"a": "minmax"})
+    with pytest.raises(NotFittedError, match="StandardScaler"):
+        check_scaling(mlp(), StandardScaler(), X=X)
+    with pytest.raises(NotFittedError, match="ScaledKerasRegressor"):
+        check_scaling(ScaledKerasRegressor())
+    with pytest.raises(ValueError, match="X_val is compared with X: pass both"):
+        check_scaling(mlp(), X_val=X)
+
+
+def test_bad_arguments_with_an_estimator(regressor, diabetes):
+    with pytest.raises(TypeError, match=r"ScaledKerasRegressor has its own scalers. Pass it alone"):
+        check_scaling(regressor, StandardScaler())
+    with pytest.raises(ValueError, match="X has 3 features, but Scal"):
+        check_scaling(regressor, X=X)
+    with pytest.raises(ValueError, match=r"ignore_findings names 'SKS01'"):
+        ScaledKerasRegressor(ignore_findings=("SKS01",)).fit(*diabetes)
+    (finding,) = check_scaling(regressor, X=diabetes[0], X_val=diabetes[0] + [100] * 10)
+    assert finding.code == "SKS015"
