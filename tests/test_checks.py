@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 
 from sklearn_keras_scaling import (
     MaxAbsScaler,
@@ -193,6 +196,15 @@ def test_any_transformer_and_sparse_rows_are_looked_at(scaler):
     width = 2 if isinstance(scaler, PCA) else 3
     assert check_scaling(net(dense(), shape=(width,)), scaler.fit(data), X=data) == []
     assert check_scaling(mlp(), X=X.tolist(), y=Y.ravel().tolist()) == []
+
+
+def test_text_and_missing_values_are_left_to_the_scaler():
+    frame = pd.DataFrame({"site": ["a", "b"] * 100, "age": X[:, 0]})
+    frame.loc[3, "age"] = np.nan
+    fill = make_pipeline(SimpleImputer(), StandardScaler())
+    encode = ColumnTransformer([("site", OneHotEncoder(), ["site"]), ("age", fill, ["age"])])
+    assert check_scaling(mlp(), encode.fit(frame), X=frame) == []
+    assert check_scaling(net(dense(), shape=(1,)), X=frame[["age"]]) == []
 
 
 def test_large_data_are_sampled():

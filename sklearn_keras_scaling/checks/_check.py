@@ -66,8 +66,9 @@ def check_scaling(
 ) -> list[Finding]:
     """Return what makes a network and its scaling disagree.
 
-    Looks at the network's layers, the fitted scalers and about a thousand rows of the data;
-    the network is not run, and nothing is changed. What is not given is not checked.
+    Looks at the network's layers, the fitted scalers and about a thousand rows of the data.
+    Of the network, at most its first layers are run, where they scale or were trained; nothing
+    is changed. What is not given is not checked.
 
     Parameters
     ----------

@@ -127,7 +127,10 @@ class InputSide:
             )
 
     def _constant(self) -> Iterator[Finding]:
-        rows = table(dense(self.rows))
+        try:
+            rows = table(dense(self.rows))
+        except (TypeError, ValueError):
+            return  # text, which the scaler encodes
         n = len(rows)
         if n < _FOR_CONSTANT and not self.are_all:
             return  # rare values may be in others
