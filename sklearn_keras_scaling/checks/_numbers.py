@@ -9,13 +9,12 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ..scalers import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ..scalers import OF_ANY_RANK
 
 #: Rows that are looked at, and values: more tell no more, and cost time in each fit.
 _ROWS = 1000
 _VALUES = 200_000
 _FEW_ROWS = 16
-_OURS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 
 
 def sampled(data: Any) -> Any:
@@ -40,7 +39,7 @@ def scaled(scaler: Any, rows: Any) -> np.ndarray:
         columns = [scaled(one, rows[..., [i]]) for i, one in enumerate(scaler)]
         return np.concatenate(columns, axis=-1)
     check_is_fitted(scaler)
-    if sparse.issparse(rows) or np.ndim(rows) == 2 or isinstance(scaler, _OURS):
+    if sparse.issparse(rows) or np.ndim(rows) == 2 or isinstance(scaler, OF_ANY_RANK):
         return dense(scaler.transform(rows))
     # scikit-learn's take tables alone.
     found = dense(scaler.transform(rows.reshape(-1, rows.shape[-1])))

@@ -18,7 +18,7 @@ from .._validation import did_you_mean
 from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map, PerColumn
-from ..scalers import LocalStandardScaler, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ..scalers import OF_ANY_RANK, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from ._in_network import BatchNormScaler, InstanceScaler
 
 NAMES = {
@@ -170,7 +170,7 @@ def supports_sparse(value: Any) -> bool:
 
 def is_ours(scaler: Any) -> bool:
     """Return whether a scaler takes arrays with any number of axes."""
-    return isinstance(scaler, (*NAMES.values(), LocalStandardScaler))
+    return isinstance(scaler, OF_ANY_RANK)
 
 
 def as_map(scaler: Any) -> Map:

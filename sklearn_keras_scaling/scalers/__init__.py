@@ -6,7 +6,11 @@ from ._merge import merge
 from ._robust import RobustScaler
 from ._standard import StandardScaler
 
+#: Those that take arrays with any number of axes; scikit-learn's own take tables.
+OF_ANY_RANK = (LocalStandardScaler, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
+
 __all__ = [
+    "OF_ANY_RANK",
     "LocalStandardScaler",
     "MaxAbsScaler",
     "MinMaxScaler",
