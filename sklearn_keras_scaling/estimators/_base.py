@@ -48,9 +48,11 @@ from ._validating import (
     EARLY_STOPPING_SHARE,
     check_groups,
     check_split,
+    choose_validation,
     hold_out,
     is_splitter,
     refuse_sliced,
+    refuse_with_stream,
 )
 
 _SEEDS = np.iinfo(np.int32).max
@@ -124,7 +126,7 @@ dict or list of them, or dataset
             self._check_parameters()
             split_seed, seed = self._seeds()
             if is_stream(X, y):
-                _refuse_with_stream(self.validation_split, sample_weight, groups, given)
+                refuse_with_stream(self.validation_split, sample_weight, groups, given)
                 stream = self._learn_stream(X, goes_on)
                 trial, batches = stream.first, self._stream_batches(stream, trains=True)
                 validation = self._check_validation((None, None, None), validation_data)
@@ -286,27 +288,10 @@ dict or list of them, or dataset
 
     def _check_validation(self, given: tuple[Any, ...], validation_data: Any) -> Any:
         """Return validation rows or a stream that were given explicitly, or None."""
-        is_given = any(one is not None for one in given)
-        if validation_data is None and not is_given:
-            return None
-        if is_given and validation_data is not None:
-            raise ValueError("Pass X_val and y_val, or validation_data, not both.")
-        if is_given:
-            for value, name in zip(given[:2], ("X_val", "y_val"), strict=True):
-                if value is None:
-                    raise ValueError(
-                        f"X_val, y_val and sample_weight_val go together, but {name} is None."
-                    )
-        elif is_stream(validation_data, None):
-            return validation_data
-        elif not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
-            raise ValueError(
-                "validation_data must be (X_val, y_val), (X_val, y_val, sample_weight_val) or a "
-                f"dataset, got {type(validation_data).__name__}."
-            )
-        else:
-            given = (*validation_data, None)[:3]
-        rows, _ = self._read_rows(*given, suffix="_val")
+        chosen = choose_validation(given, validation_data)
+        if chosen is None or not isinstance(chosen, tuple):
+            return chosen
+        rows, _ = self._read_rows(*chosen, suffix="_val")
         self._match_y(rows.y, "y_val")
         return rows
 
@@ -593,23 +578,3 @@ def _mean(weight: np.ndarray | None) -> float | None:
 
 def _as_float64(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
-
-
-def _refuse_with_stream(
-    validation_split: Any, sample_weight: Any, groups: Any, given: tuple[Any, ...]
-) -> None:
-    others = dict(
-        zip(
-            ("sample_weight", "groups", "X_val", "y_val", "sample_weight_val"),
-            (sample_weight, groups, *given),
-            strict=True,
-        )
-    )
-    if is_splitter(validation_split) or validation_split:
-        others["validation_split"] = validation_split
-    for name, value in others.items():
-        if value is not None:
-            raise ValueError(
-                f"{name} is for arrays, but X is a dataset. Let it yield (X, y, sample_weight), "
-                "and pass rows to validate on as validation_data."
-            )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from ._data import Rows
+from ._data import Rows, is_stream
 
 #: Share that ``early_stopping=True`` holds out where nothing else says, as in scikit-learn.
 EARLY_STOPPING_SHARE = 0.1
@@ -111,3 +111,59 @@ def refuse_sliced(X: Any, X_val: Any) -> None:
             "Pass it with another number of rows, use validation_split, or, if it is meant, "
             "X_val.reset_index(drop=True)."
         )
+
+
+def choose_validation(given: tuple[Any, ...], validation_data: Any) -> Any:
+    """Return what was given to validate on: a tuple of X, y and weights, a dataset, or None.
+
+    Parameters
+    ----------
+    given : tuple
+        ``X_val, y_val, sample_weight_val``.
+    validation_data : tuple, dataset or None
+        As Keras takes it.
+
+    Raises
+    ------
+    ValueError
+        If both were given, or one of them in part.
+    """
+    is_given = any(one is not None for one in given)
+    if is_given and validation_data is not None:
+        raise ValueError("Pass X_val and y_val, or validation_data, not both.")
+    if is_given:
+        for value, name in zip(given[:2], ("X_val", "y_val"), strict=True):
+            if value is None:
+                raise ValueError(
+                    f"X_val, y_val and sample_weight_val go together, but {name} is None."
+                )
+        return given
+    if validation_data is None or is_stream(validation_data, None):
+        return validation_data
+    if not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
+        raise ValueError(
+            "validation_data must be (X_val, y_val), (X_val, y_val, sample_weight_val) or a "
+            f"dataset, got {type(validation_data).__name__}."
+        )
+    return (*validation_data, None)[:3]
+
+
+def refuse_with_stream(
+    validation_split: Any, sample_weight: Any, groups: Any, given: tuple[Any, ...]
+) -> None:
+    """Raise ``ValueError`` if an argument for arrays comes with a dataset."""
+    others = dict(
+        zip(
+            ("sample_weight", "groups", "X_val", "y_val", "sample_weight_val"),
+            (sample_weight, groups, *given),
+            strict=True,
+        )
+    )
+    if is_splitter(validation_split) or validation_split:
+        others["validation_split"] = validation_split
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} is for arrays, but X is a dataset. Let it yield (X, y, sample_weight), "
+                "and pass rows to validate on as validation_data."
+            )
