@@ -221,7 +221,8 @@ def predictions() -> tuple[Rows, dict[str, float]]:
             "bare traced function": lambda: bare(row).numpy(),
             "SciKeras": lambda: peer.predict(X[:1]),
         },
-        20,
+        15,
+        calls=20,
     )
     rows = table("predict, 1 row", times)
     ratios = {f"1 row: {who}": value / times["ours"] for who, value in times.items()}
