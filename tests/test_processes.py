@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
+from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor, clear_compiled
 
 from . import ONE_EPOCH, QUICK
 
@@ -34,7 +35,7 @@ def megabytes():
 
 X, y = load_diabetes(return_X_y=True)
 regressor = ScaledKerasRegressor(epochs=1, batch_size=256, metrics=["mae"], validation_split=0.2)
-for fit in range(120):
+for fit in range(220):
     clone(regressor).set_params(random_state=fit).fit(X, y).predict(X)
     if fit == 19:
         before = megabytes()
@@ -127,8 +128,47 @@ def test_a_forked_process_fails_at_once_with_the_reason(regressor, diabetes):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_hundred_fits_leave_less_than_50_megabytes():
+def test_two_hundred_fits_leave_less_than_50_megabytes():
     result = subprocess.run(
         [sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True
     )
     assert float(result.stdout) < 50
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_search_that_is_killed_leaves_nothing_behind(wine, error):
+    X, y = wine
+
+    class Killed(ScaledKerasClassifier):
+        def predict_proba(self, X):
+            if self.hidden_layer_sizes == (8,):
+                raise error("killed")  # in the middle: between two fits of the search
+            return super().predict_proba(X)
+
+    def search(kind):
+        classifier = kind(**{**QUICK, "epochs": 3})
+        grid = {"hidden_layer_sizes": [(16,), (8,)]}
+        return GridSearchCV(classifier, grid, cv=2, error_score="raise").fit(X, y)
+
+    clear_compiled()
+    expected = search(ScaledKerasClassifier).cv_results_
+    clear_compiled()
+    with pytest.raises(error, match="killed"):
+        search(Killed)
+    found = search(ScaledKerasClassifier).cv_results_
+    np.testing.assert_array_equal(found["mean_test_score"], expected["mean_test_score"])
+
+
+def test_a_fit_takes_no_more_memory_than_its_scaled_rows():
+    X = np.random.default_rng(0).normal(1e3, 5.0, size=(200_000, 40))  # 64 MB
+    regressor = ScaledKerasRegressor(epochs=1, batch_size=20_000, hidden_layer_sizes=(4,))
+    regressor.fit(X[:1000], X[:1000, 0])
+    tracemalloc.start()
+    try:
+        regressor.fit(X, X[:, 0])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    scaled = X.nbytes / 2 + 4 * len(X)  # float32, and the targets'
+    blocks = 32 << 20  # what threads work on, and batches on their way
+    assert scaled < peak < scaled + blocks
