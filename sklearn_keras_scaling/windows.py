@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -12,7 +11,7 @@ from ._validation import did_you_mean
 
 
 def make_windows(
-    series: Any, length: int, *, horizon: int = 1, target: int | str | Sequence[Any] | None = None
+    series: Any, length: int, *, horizon: int = 1, target: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return every window of a series and the steps that come right after it.
 
@@ -27,7 +26,7 @@ def make_windows(
     horizon : int, default=1
         Steps to forecast.
     target : int, str, or list of them, default=None
-        Columns to forecast, by number, or by name in a data frame; None: all.
+        Columns to forecast, by name in a data frame, else by number; None: all.
 
     Returns
     -------
@@ -76,6 +75,8 @@ def make_windows(
             f"series must have shape (n_steps,) or (n_steps, n_features), got {steps.shape}. Make "
             "windows of one series at a time, and concatenate them."
         )
+    if steps.dtype.kind not in "biuf":
+        raise ValueError(f"series must hold numbers, got dtype {steps.dtype}. Leave out text.")
     steps = steps.reshape(len(steps), -1)
     if len(steps) < length + horizon:
         raise ValueError(
@@ -87,7 +88,7 @@ def make_windows(
     following = np.lib.stride_tricks.sliding_window_view(steps[length:, columns], horizon, axis=0)
     y = following.swapaxes(1, 2)
     y = y[:, 0] if horizon == 1 else y
-    is_single = len(columns) == 1 and not isinstance(target, (list, tuple))
+    is_single = len(columns) == 1 and np.ndim(target) == 0
     return windows[:-horizon].swapaxes(1, 2), y[..., 0] if is_single else y
 
 
@@ -97,14 +98,18 @@ def _columns(target: Any, known: Any) -> list[int]:
     if target is None:
         return list(range(len(names)))
     found = []
-    for one in target if isinstance(target, (list, tuple)) else [target]:
-        if one in names:
+    for one in [target] if np.ndim(target) == 0 else target:
+        is_number = isinstance(one, Integral) and not isinstance(one, bool)
+        if names.count(one) == 1 and not isinstance(one, bool):
             found.append(names.index(one))
-        elif isinstance(one, Integral) and -len(names) <= int(one) < len(names):
+        elif one not in names and is_number and -len(names) <= one < len(names):
             found.append(int(one) % len(names))
         else:
             raise ValueError(
-                f"target names the column {one!r}, which the series has not. "
+                f"target names the column {one!r}, which the series has "
+                f"{'more than once' if names.count(one) > 1 else 'not'}. "
                 f"{did_you_mean(str(one), list(map(str, names)))}"
             )
+    if not found:
+        raise ValueError("target names no column. Pass one, or None for all.")
     return found

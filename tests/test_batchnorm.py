@@ -56,7 +56,7 @@ def test_the_scaler_has_the_moving_statistics(fitted):
 
 def test_the_lag_bounds_what_rows_within_a_standard_deviation_are_off_by(fitted):
     rows = X.mean(axis=0) + np.linspace(-1, 1, 21)[:, None] * X.std(axis=0)
-    true = StandardScaler().fit(X).transform(rows)
+    true = (rows - X.mean(axis=0)) / np.sqrt(X.var(axis=0) + 1e-3)
     off = np.abs(fitted.input_scaler_.transform(rows) - true).max(axis=0)
     assert (off <= fitted.input_scaler_.lag_ * (1 + 1e-9)).all()
     assert (off > 0.4 * fitted.input_scaler_.lag_).all()
@@ -82,8 +82,16 @@ def test_it_trains_as_the_layer_in_front_does():
 
 
 def test_a_scaler_that_lags_is_told():
-    with pytest.warns(UserWarning, match=r"input_scaler_: the moving statistics of column 0 lag "):
+    with pytest.warns(UserWarning, match=r"input_scaler_: moving statistics lag behind"):
         ScaledKerasRegressor(**WHOLE, epochs=1).fit(X, Y)
+
+
+def test_lag_is_that_of_the_layer_alone():
+    data = np.column_stack([X[:, 0], 1e-3 * X[:, 1], np.full(64, 1e4)])  # small, and constant
+    weight = np.where(Y.mean() < Y, 1.0, 1e-3)  # which the layer does not see
+    fitted = ScaledKerasRegressor(**WHOLE, epochs=40).fit(data, Y, sample_weight=weight)
+    assert fitted.input_scaler_.lag_.max() < 1e-3
+    np.testing.assert_array_equal(fitted.input_scaler_.transform(data)[:, 2], 0.0)
 
 
 def test_it_ships_as_any_scaler_does(fitted):
@@ -95,7 +103,9 @@ def test_it_ships_as_any_scaler_does(fitted):
 
 def test_it_goes_on_where_it_was():
     regressor = ScaledKerasRegressor(**WHOLE, epochs=12, warm_start=True).fit(X, Y)
-    with pytest.warns(UserWarning, match="lag behind those of the rows that it was fitted on"):
+    with pytest.warns(
+        UserWarning, match="lag behind those of the rows that the scaler was fitted on"
+    ):
         regressor.set_params(epochs=3).fit(X + 4.0, Y)
     mean, _ = moved(12)
     expected = KEEPS**3 * mean + (1 - KEEPS**3) * (X + 4.0).mean(axis=0)
@@ -157,11 +167,13 @@ class Own(keras.Model):
         ({"model": Own}, r"input_scaler='batchnorm' puts a layer in front.* got Own\. Put a Batch"),
         ({"target_scaler": "batchnorm"}, r"target_scaler='batchnorm' is no known scaler"),
         ({"input_scaler__momentum": 1.5}, r"'momentum' parameter of BatchNormScaler must be"),
+        ({"input_scaler": ["batchnorm", None]}, r"'batchnorm' scales a whole input inside"),
         ({"input_scaler__axis": 1}, r"input_scaler__axis: BatchNormScaler has no parameter 'axis'"),
     ],
 )
 def test_what_it_cannot_do_is_told(parameters, message):
-    regressor = ScaledKerasRegressor(**{**WHOLE, **parameters, "epochs": 1})
+    routed = {} if "input_scaler" in parameters else WHOLE
+    regressor = ScaledKerasRegressor(**{**routed, **parameters, "epochs": 1})
     before = dict(vars(regressor))
     with pytest.raises((TypeError, ValueError), match=message):
         regressor.fit(X, Y)

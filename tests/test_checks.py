@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 
 from sklearn_keras_scaling import (
+    LocalNormalization,
     MaxAbsScaler,
     ScaledKerasClassifier,
     ScaledKerasRegressor,
@@ -267,3 +268,48 @@ def test_bad_arguments_with_an_estimator(regressor, diabetes):
         ScaledKerasRegressor(ignore_findings=("SKS01",)).fit(*diabetes)
     (finding,) = check_scaling(regressor, X=diabetes[0], X_val=diabetes[0] + [100] * 10)
     assert finding.code == "SKS015"
+
+
+def test_rows_with_missing_values_hide_nothing():
+    raw = 1e5 * np.random.default_rng(0).normal(size=(300, 4))
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    raw[0] = np.nan
+    assert [f.code for f in check_scaling(network, X=raw)] == ["SKS009"]
+    assert [f.code for f in check_scaling(network, X=pd.DataFrame(raw))] == ["SKS009"]
+    found = check_scaling(network, X=raw, X_val=3 * raw, ignore=("SKS009",))
+    assert [f.code for f in found] == ["SKS015"]
+    assert "nan" not in found[0].evidence
+
+
+def test_chance_is_no_finding():
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    assert check_scaling(network, X=rows[:30], X_val=rows[30:]) == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: keras.layers.LayerNormalization(),
+        lambda: keras.layers.UnitNormalization(),
+        lambda: LocalNormalization(5),
+    ],
+)
+def test_networks_that_normalize_themselves_may_have_raw_numbers(first):
+    raw = 1e6 * (1 + np.random.default_rng(0).normal(size=(100, 12, 1)))
+    layers = [first(), keras.layers.Flatten(), keras.layers.Dense(1)]
+    assert check_scaling(keras.Sequential([keras.Input((12, 1)), *layers]), X=raw) == []
+    inputs = keras.Input((12, 1))
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(inputs / 1e6))
+    assert check_scaling(keras.Model(inputs, outputs), X=raw) == []
+
+
+def test_names_and_widths_that_do_not_fit_are_told():
+    inputs = {"num": keras.Input((3,), name="num"), "cat": keras.Input((1,), name="cat")}
+    outputs = keras.layers.Dense(1)(keras.layers.Concatenate()(list(inputs.values())))
+    network, rows = keras.Model(inputs, outputs), np.random.default_rng(0).normal(size=(50, 3))
+    with pytest.raises(ValueError, match=r"X names the input 'nam', .* Did you mean 'num'\?"):
+        check_scaling(network, X={"nam": rows, "cat": rows[:, :1]})
+    alone = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"X has 3 columns, but X_val has 2\. Pass the same"):
+        check_scaling(alone, X=rows, X_val=rows[:, :2])

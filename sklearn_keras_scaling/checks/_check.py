@@ -10,14 +10,16 @@ import numpy as np
 
 from .._optional import keras
 from .._structure import named, names, part, parts
+from .._validation import did_you_mean
 from ._findings import Finding, check_codes
-from ._graph import edge_layers, end_of, keeps_zero, start_of
+from ._graph import edge_layers, end_of, keeps_zero, names_of, start_of
 from ._inputs import CENTRED, InputSide
-from ._numbers import column_name, dense
+from ._numbers import column_name, complete, dense
 from ._targets import TargetSide, loss_name, sizes
 
-#: Share of validation values outside of the training range that is more than chance.
-_OUTSIDE = 0.05
+#: Share of validation values outside of the training range that is more than chance: a small one,
+#: and four times what is expected of n training values, 2 / (n + 1).
+_OUTSIDE, _BY_CHANCE = 0.05, 8.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,10 @@ def _subject_of(model: Any, input_scaler: Any, target_scaler: Any, X: Any, y: An
         )
     for parameter, scaler in (("input_scaler", input_scaler), ("target_scaler", target_scaler)):
         _check_scalers(parameter, scaler)
+    for parameter, given in (("input_scaler", input_scaler), ("X", X)):
+        _check_names(parameter, given, names_of(model, "input"), "input")
+    for parameter, given in (("target_scaler", target_scaler), ("y", y)):
+        _check_names(parameter, given, names_of(model, "output"), "output")
     return Subject(
         *(model, input_scaler, target_scaler, X, y),
         loss=model.loss if model.compiled else None,
@@ -169,6 +175,17 @@ def _check_scalers(parameter: str, scaler: Any) -> None:
             raise TypeError(
                 f"{named(parameter, name)} must be a fitted scaler or None, got {one!r}. Fit one, "
                 "for example StandardScaler().fit(X)."
+            )
+
+
+def _check_names(parameter: str, given: Any, known: list[str], side: str) -> None:
+    if not isinstance(given, dict) or not known:
+        return
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{parameter} names the {side} {name!r}, which the network has not. "
+                f"{did_you_mean(str(name), known)}"
             )
 
 
@@ -283,21 +300,27 @@ def _outside(model: Any, subject: Subject, X_val: Any, y_val: Any) -> list[Findi
         if data is None:
             raise ValueError(f"{argument}_val is compared with {argument}: pass both.")
         for name in names(validation):
-            told = _told_outside(part(data, name), part(validation, name))
+            argument_ = named(argument, name)
+            told = _told_outside(argument_, part(data, name), part(validation, name))
             if told:
-                found.append(Finding("SKS015", None, f"{named(argument, name)}_val: {told}"))
+                found.append(Finding("SKS015", None, f"{argument_}_val: {told}"))
     return found
 
 
-def _told_outside(training: Any, validation: Any) -> str:
+def _told_outside(argument: str, training: Any, validation: Any) -> str:
     columns = getattr(training, "columns", None)
-    training, validation = (dense(rows) for rows in (training, validation))
+    training, validation = (dense(complete(rows)) for rows in (training, validation))
     width = training.shape[-1]
+    if validation.shape[-1] != width:
+        raise ValueError(
+            f"{argument} has {width} columns, but {argument}_val has {validation.shape[-1]}. Pass "
+            "the same columns."
+        )
     training, validation = training.reshape(-1, width), validation.reshape(-1, width)
     low, high = training.min(axis=0), training.max(axis=0)
     share = ((validation < low) | (validation > high)).mean(axis=0)
     j = int(share.argmax())
-    if share[j] <= _OUTSIDE:
+    if share[j] <= _OUTSIDE + _BY_CHANCE / (len(training) + 1):
         return ""
     return (
         f"{share[j]:.0%} of {column_name(columns, j)} lie outside of {low[j]:.4g} to "

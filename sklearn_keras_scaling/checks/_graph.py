@@ -11,8 +11,20 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
+from ..layers import LocalNormalization, ReversibleInstanceNormalization
 
 _LAYERS = keras.layers
+
+#: Layers that bring numbers of any size near 1.
+_NORMALIZING = (
+    _LAYERS.BatchNormalization,
+    _LAYERS.GroupNormalization,
+    _LAYERS.LayerNormalization,
+    _LAYERS.UnitNormalization,
+    getattr(_LAYERS, "RMSNormalization", _LAYERS.LayerNormalization),  # of newer Keras
+    LocalNormalization,
+    ReversibleInstanceNormalization,
+)
 
 #: Layers that leave each number alone, at most at another place.
 _PASSING = (
@@ -122,9 +134,14 @@ class Start:
 
     @property
     def normalizes(self) -> bool:
-        """Whether a BatchNormalization takes sizes away, at once or behind a linear layer."""
+        """Whether sizes are taken away: at once, or by a BatchNormalization behind linear layers.
+
+        Arithmetic that is not known may do so.
+        """
         first, *then = self.following or [None]
-        return _is_batch_norm(first) or bool(then and _is_linear(first) and _is_batch_norm(then[0]))
+        if isinstance(first, _NORMALIZING) or not isinstance(first, keras.Layer):
+            return True
+        return bool(then and _is_linear(first) and _is_batch_norm(then[0]))
 
 
 @dataclass(frozen=True)
@@ -231,6 +248,11 @@ def is_unadapted(layer: Any) -> bool:
     """Return whether a Normalization has the statistics that it begins with."""
     mean, variance = (keras.ops.convert_to_numpy(each) for each in (layer.mean, layer.variance))
     return bool((mean == 0).all() and (variance == 1).all())
+
+
+def names_of(network: Any, side: str) -> list[str]:
+    """Return the names of a network's inputs or outputs, as far as they are known."""
+    return [name for name in _tensors(network, side) if isinstance(name, str)]
 
 
 def _tensors(network: Any, side: str) -> dict[Any, Any]:

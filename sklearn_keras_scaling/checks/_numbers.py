@@ -23,9 +23,23 @@ def sampled(data: Any) -> Any:
     width = int(np.prod(np.shape(data)[1:]))
     rows = max(_FEW_ROWS, min(_ROWS, _VALUES // max(width, 1)))
     if n <= rows:
-        return data
+        return complete(data)
     chosen = slice(0, None, -(-n // rows))
-    return data[chosen] if isinstance(data, np.ndarray) else _safe_indexing(data, chosen)
+    return complete(data[chosen] if isinstance(data, np.ndarray) else _safe_indexing(data, chosen))
+
+
+def complete(rows: Any) -> Any:
+    """Return the rows without missing values, if there are any; networks get no others."""
+    if sparse.issparse(rows):
+        return rows
+    missing = np.asarray(rows.isna() if hasattr(rows, "isna") else _is_nan(rows))
+    kept = np.flatnonzero(~missing.any(axis=tuple(range(1, missing.ndim))))
+    return rows if len(kept) in (0, len(missing)) else _safe_indexing(rows, kept)
+
+
+def _is_nan(rows: Any) -> Any:
+    array = np.asarray(rows)
+    return np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(array), dtype=bool)
 
 
 def scaled(scaler: Any, rows: Any) -> np.ndarray:

@@ -41,7 +41,7 @@ class BatchNormScaler(StandardScaler):
     mean_, var_, scale_ : ndarray of shape (n_features,), float64
         Moving mean, moving variance and divisor, in raw units.
     statistics_ : Moments
-        Of the rows that it was fitted on themselves.
+        Of the rows that it was fitted on themselves, which constant columns keep.
     lag_ : ndarray of shape (n_features,), float64
         By how much at most a row within a standard deviation of the mean is scaled wrong,
         against these rows' own statistics; in scaled space.
@@ -72,11 +72,24 @@ class BatchNormScaler(StandardScaler):
         self.momentum = momentum
         self.epsilon = epsilon
 
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Learn the statistics of the rows; without weights, which the layer has none of."""
+        return super().fit(X)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Any:
+        """Learn those of more rows."""
+        return super().partial_fit(X)
+
     @property
     def lag_(self) -> np.ndarray:
         """By how much rows within a standard deviation of the mean are scaled wrong."""
-        mean, deviation = self.statistics_.mean, np.sqrt(self.statistics_.variance)
-        return (np.abs(mean - self.mean_) + np.abs(deviation - self.scale_)) / self.scale_
+        mean, scale = self._of_rows()
+        return (np.abs(mean - self.mean_) + np.abs(scale - self.scale_)) / self.scale_
+
+    def _of_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what moving statistics that do not lag come to."""
+        scale = np.sqrt(self.statistics_.variance + self.epsilon)
+        return self.statistics_.mean, np.where(self.constant_features_, 1.0, scale)
 
     def _set_attributes(self, statistics: Any, shape: tuple[int, ...]) -> None:
         known = ("mean_", "var_", "scale_")
@@ -96,8 +109,8 @@ class BatchNormScaler(StandardScaler):
 
     def in_training(self) -> Any:
         """Return a copy that scales about as the layer does in training."""
-        mean, deviation = self.statistics_.mean, np.sqrt(self.statistics_.variance)
-        return self._with(mean_=mean, scale_=np.where(deviation > 0, deviation, 1.0))
+        mean, scale = self._of_rows()
+        return self._with(mean_=mean, scale_=scale)
 
     def passing(self) -> Any:
         """Return a copy that passes raw numbers, for the layer to see."""
@@ -109,7 +122,13 @@ class BatchNormScaler(StandardScaler):
             keras.ops.convert_to_numpy(v).astype(np.float64)
             for v in (layer.moving_mean, layer.moving_variance)
         )
-        return self._with(mean_=mean, var_=variance, scale_=np.sqrt(variance + self.epsilon))
+        # Constant columns are 0 in every batch, and so they are afterwards.
+        of_rows, constant = self._of_rows(), self.constant_features_
+        return self._with(
+            mean_=np.where(constant, of_rows[0], mean),
+            var_=variance,
+            scale_=np.where(constant, of_rows[1], np.sqrt(variance + self.epsilon)),
+        )
 
     def _with(self, **attributes: np.ndarray) -> Any:
         other = copy.copy(self)
@@ -120,19 +139,22 @@ class BatchNormScaler(StandardScaler):
 class InstanceScaler(StandardScaler):
     """Standardize series, and let the network see each of them less its own mean and deviation.
 
-    On the host a :class:`StandardScaler` of all series; inside the network, each series and
-    feature is normalised over its own steps, and the forecast is brought back to the level of its
-    series, as :class:`ReversibleInstanceNormalization` does. The target, which must be of the
-    same series, is scaled with its statistics.
+    On the host, the mean of all series and the usual deviation within one; inside the network,
+    each series and feature is normalised over its own steps, and the forecast is brought back to
+    the level of its series, as :class:`ReversibleInstanceNormalization` does. The target, which
+    must be of the same series, is scaled with its statistics.
 
     Parameters
     ----------
     features : int or list of int, default=None
         Which of the input's features the target is: a number for one, at one or more steps; a
-        list for one of each column of ``y``. None: the only feature, or all of them in order.
+        list for one of each column of ``y``. None: the only feature, or, of targets of shape
+        (n_samples, n_steps, n_features), all of them in order.
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"features": [Integral, list, None]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "features": [Integral, list, tuple, np.ndarray, None]
+    }
 
     mean_: np.ndarray
     scale_: np.ndarray
@@ -140,6 +162,26 @@ class InstanceScaler(StandardScaler):
     def __init__(self, *, features: Any = None) -> None:
         super().__init__()
         self.features = features
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Learn the mean of all series and the usual deviation within one."""
+        super().fit(X, sample_weight=sample_weight)
+        self.deviations_ = StandardScaler().fit(_deviations(X), sample_weight=sample_weight)
+        return self._scale_as_within()
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Learn those of more series."""
+        known: Any = copy.deepcopy(getattr(self, "deviations_", StandardScaler()))
+        super().partial_fit(X, sample_weight=sample_weight)
+        self.deviations_ = known.partial_fit(_deviations(X), sample_weight=sample_weight)
+        return self._scale_as_within()
+
+    def _scale_as_within(self) -> Any:
+        # By all levels, targets that move little around theirs would be too small to learn.
+        within = self.deviations_
+        self.scale_ = np.where(within.constant_features_, self.scale_, within.scale_)
+        self.var_ = self.scale_**2  # by which exports tell how many digits are needed
+        return self
 
     def _set_attributes(self, statistics: Any, shape: tuple[int, ...]) -> None:
         if len(self.input_shape_) != 2:
@@ -157,24 +199,24 @@ class InstanceScaler(StandardScaler):
         ValueError
             If that is not told, or there are no such features.
         """
-        n_features, columns = len(self.mean_), (target_shape or (1,))[-1]
-        features = self.features
-        if features is None:
-            features = 0 if n_features == 1 and len(target_shape) < 2 else list(range(n_features))
+        n, features = len(self.mean_), self.features
+        if features is None and (n == 1 or len(target_shape) == 2):
+            features = 0 if n == 1 else range(n)
+        named = [features] if np.ndim(features) == 0 else list(features)
         if isinstance(features, Integral) and len(target_shape) < 2:
-            steps, features = columns, [features]
+            steps = math.prod(target_shape)
         else:
             steps = target_shape[0] if len(target_shape) == 2 else 1
-            features = [features] if isinstance(features, Integral) else features
-        known = all(0 <= feature < n_features for feature in features)
-        if not known or steps * len(features) != math.prod(target_shape):
+        are_numbers = all(isinstance(f, Integral) and not isinstance(f, bool) for f in named)
+        fits = are_numbers and all(-n <= f < n for f in named)
+        if not fits or steps * len(named) != math.prod(target_shape):
             raise ValueError(
                 f"input_scaler='instance' brings a target back to the level of its series, but a "
-                f"row of y has shape {target_shape}, and the series has {n_features} features, of "
-                f"which input_scaler__features={self.features!r} names the target's. Name the "
-                "feature that y is by its number, or one for each column of y in a list."
+                f"row of y has shape {target_shape}, and the series has {n} features, of which "
+                f"input_scaler__features={self.features!r} names the target's. Name the feature "
+                "that y is by its number, or one for each column of y in a list."
             )
-        return int(steps), [int(feature) for feature in features]
+        return int(steps), [int(feature) % n for feature in named]
 
     def scaler_of(self, target_shape: tuple[int, ...]) -> StandardScaler:
         """Return the scaler of a target of this shape: with the statistics of its features."""
@@ -183,6 +225,13 @@ class InstanceScaler(StandardScaler):
         shape = (2, *(target_shape or (1,)))
         two = np.stack([loc - scale, loc + scale]).reshape(2, *(1,) * (len(shape) - 2), -1)
         return StandardScaler().fit(np.broadcast_to(two, shape))
+
+
+def _deviations(X: np.ndarray) -> np.ndarray:
+    """Return series less their own means."""
+    X = np.asarray(X, dtype=np.float64)
+    deviations: np.ndarray = X - X.mean(axis=1, keepdims=True)
+    return deviations
 
 
 def _untrained(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -332,14 +381,13 @@ def _model(tensors: Any, outputs: Any, network: Any) -> Any:
 
 
 def _warn_of_lag(parameter: str, scaler: BatchNormScaler) -> None:
-    lag = scaler.lag_
-    if (lag > _LAG).any():
-        column = int(np.argmax(lag))
+    if (scaler.lag_ > _LAG).any():
+        # Without numbers, so that Python shows it once in a search.
         warnings.warn(
-            f"{parameter}: the moving statistics of column {column} lag behind those of the "
-            "rows that it was fitted on: scaled numbers are off by up to "
-            f"{lag[column]:.2g} standard deviations in prediction. Train for more steps, or lower "
-            "input_scaler__momentum (0.99 unless told).",
+            f"{parameter}: moving statistics lag behind those of the rows that the scaler was "
+            f"fitted on, so that predictions scale by more than {_LAG} standard deviations wrong; "
+            f"{parameter}.lag_ has each column's. Train for more steps, or lower "
+            "input_scaler__momentum.",
             UserWarning,
             stacklevel=5,
         )

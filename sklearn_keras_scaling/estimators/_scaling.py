@@ -28,6 +28,7 @@ NAMES = {
     "robust": RobustScaler,
 }
 #: Those that work inside the network in training scale inputs alone.
+IN_NETWORK = (BatchNormScaler, InstanceScaler)
 INPUT_NAMES = {**NAMES, "batchnorm": BatchNormScaler, "instance": InstanceScaler}
 #: Values that are scaled at a time: what lies between raw rows and scaled ones stays small.
 _VALUES = 1 << 20
@@ -265,6 +266,13 @@ def _refuse_infinite(parameter: str, scaled: np.ndarray, width: int) -> None:
 def _check_per_column(parameter: str, value: list[Any], data: Any) -> None:
     if sparse.issparse(data):
         raise TypeError(f"{parameter}: scalers for single columns need dense data: X.toarray().")
+    for one in value:
+        name = one if isinstance(one, str) else None
+        if INPUT_NAMES.get(name or "") in IN_NETWORK or isinstance(one, IN_NETWORK):
+            raise ValueError(
+                f"{parameter}: {one!r} scales a whole input inside the network, and cannot be one "
+                "of a list. Use it for the input, or give its columns an input of their own."
+            )
     if len(value) != data.shape[-1]:
         raise ValueError(
             f"{parameter} is a list of {len(value)} scalers, but the data have {data.shape[-1]} "

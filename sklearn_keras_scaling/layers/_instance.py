@@ -50,9 +50,9 @@ class ReversibleInstanceNormalization(StatisticsLayer):
     ``layer(forecast, statistics=[s[..., :1] for s in statistics])``.
 
     NaN and steps where the mask is False are left out; NaN stay NaN, and masked steps become 0.
-    A standard deviation that is no more than the rounding of the mean divides as 1, so that
-    constant series become 0 and come back unchanged. A ``gamma`` of 0 divides as 1. Gradients
-    flow through the statistics, where the authors' code stops them.
+    Where a standard deviation is no more than the rounding of the mean, series become 0 and every
+    forecast their mean: constant series come back unchanged. A ``gamma`` of 0 divides as 1.
+    Gradients flow through the statistics, where the authors' code stops them.
 
     References
     ----------
@@ -110,8 +110,10 @@ class ReversibleInstanceNormalization(StatisticsLayer):
             mask = counting(mask, len(x.shape), 1)
             counts = ops.logical_and(counts, mask)
         deviation, mean, std = _two_passes(x, counts)
-        std = scale_of(std, mean, self.eps, ops)
-        z = ops.divide(deviation, std)
+        divisor = scale_of(std, mean, self.eps, ops)
+        # 0 where it is no more than rounding: a forecast of what did not move is its level.
+        std = ops.where(ops.equal(divisor, std), std, ops.zeros_like(std))
+        z = ops.divide(deviation, divisor)
         if self.affine:
             z = ops.add(ops.multiply(z, self._weight(self.gamma)), self._weight(self.beta))
         z = ops.where(is_nan, ops.full_like(z, float("nan")), z)
