@@ -2,8 +2,9 @@
 
 import os
 from importlib.util import find_spec
+from typing import Any
 
-__all__ = ["keras", "widest_float"]
+__all__ = ["is_stock", "keras", "widest_float"]
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -17,6 +18,18 @@ except ImportError as error:
         "`pip install keras tensorflow`, or name an installed one in the environment variable "
         "KERAS_BACKEND before Python starts."
     ) from error
+
+
+def is_stock(thing: Any) -> bool:
+    """Return whether Keras wrote a function, or the class of an object: its name then tells all.
+
+    Examples
+    --------
+    >>> is_stock(keras.losses.mean_squared_error), is_stock(keras.layers.Dense(1)), is_stock(print)
+    (True, True, False)
+    """
+    written = thing if hasattr(thing, "__name__") else type(thing)
+    return str(written.__module__).split(".")[0] == "keras"
 
 
 def widest_float() -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,36 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Choose from: {', '.join(map(repr, options))}." if options else "There are none."
+
+
+def column_number(column: Any, where: str, names: list[Any], width: int) -> int:
+    """Return the number of a column that is told by its name, or by its number from either end.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or several of the name.
+
+    Examples
+    --------
+    >>> column_number("b", "target", ["a", "b"], 2), column_number(-1, "target", [], 3)
+    (1, 2)
+    """
+    if isinstance(column, str):
+        if names.count(column) > 1:
+            raise ValueError(f"{where}: there are several columns {column!r}. Give its number.")
+        if column not in names:
+            advice = (
+                did_you_mean(column, map(str, names))
+                if names
+                else "Names need a data frame: pass one."
+            )
+            raise ValueError(f"{where}: there is no column {column!r}. {advice}")
+        return names.index(column)
+    is_number = isinstance(column, Integral) and not isinstance(column, bool)
+    if not is_number or not -width <= column < width:
+        raise ValueError(f"{where}: there is no column {column!r}; there are {width}.")
+    return int(column) % width
 
 
 @contextmanager

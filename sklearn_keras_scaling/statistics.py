@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ._blocks import BLOCK, Layout, reduce_blocks, refuse_infinite, run
+from ._merging import merge_moments
 
 #: What the mean may be away from the shift, in standard deviations, before the sum of
 #: squares loses a digit: the pass is then done again from a better shift.
@@ -60,11 +61,6 @@ class Moments:
         units, and M2 in raw units squared.
     is_weighted : bool
         Whether ``count`` sums weights that were given.
-
-    References
-    ----------
-    Chan, Golub, LeVeque, "Algorithms for computing the sample variance: analysis and
-    recommendations", The American Statistician 37.3 (1983), 242-247.
 
     Examples
     --------
@@ -130,17 +126,8 @@ class Moments:
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of both parts together."""
-        count = self.count + other.count
-        share = _ratio(other.count, count)
-        delta = (other.shift - self.shift) + (other.residual - self.residual)
-        is_first = self.count == 0  # its shift means nothing
-        return Moments(
-            count,
-            np.where(is_first, other.shift, self.shift),
-            np.where(is_first, other.residual, self.residual + delta * share),
-            self.m2 + other.m2 + np.where(is_first, 0.0, delta**2 * share * self.count),
-            self.is_weighted or other.is_weighted,
-        )
+        first, second = ((each.count, each.shift, each.residual, each.m2) for each in (self, other))
+        return Moments(*merge_moments(first, second, np), self.is_weighted or other.is_weighted)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import did_you_mean
+from ._validation import column_number
 
 
 def make_windows(
@@ -26,7 +26,7 @@ def make_windows(
     horizon : int, default=1
         Steps to forecast.
     target : int, str, or list of them, default=None
-        Columns to forecast, by name in a data frame, else by number; None: all.
+        Columns to forecast, by number, or by name in a data frame; None: all.
 
     Returns
     -------
@@ -83,33 +83,14 @@ def make_windows(
             f"series has {len(steps)} steps, fewer than length + horizon = {length + horizon}. "
             "Use a longer one, or shorter windows."
         )
-    columns = _columns(target, getattr(series, "columns", range(steps.shape[1])))
+    names, width = list(getattr(series, "columns", [])), steps.shape[1]
+    named = range(width) if target is None else np.atleast_1d(target).tolist()
+    columns = [column_number(one, "target", names, width) for one in named]
+    if not columns:
+        raise ValueError("target names no column. Pass one, or None for all.")
     windows = np.lib.stride_tricks.sliding_window_view(steps, length, axis=0)
     following = np.lib.stride_tricks.sliding_window_view(steps[length:, columns], horizon, axis=0)
     y = following.swapaxes(1, 2)
     y = y[:, 0] if horizon == 1 else y
     is_single = len(columns) == 1 and np.ndim(target) == 0
     return windows[:-horizon].swapaxes(1, 2), y[..., 0] if is_single else y
-
-
-def _columns(target: Any, known: Any) -> list[int]:
-    """Return the numbers of the columns that ``target`` names."""
-    names = list(known)
-    if target is None:
-        return list(range(len(names)))
-    found = []
-    for one in [target] if np.ndim(target) == 0 else target:
-        is_number = isinstance(one, Integral) and not isinstance(one, bool)
-        if names.count(one) == 1 and not isinstance(one, bool):
-            found.append(names.index(one))
-        elif one not in names and is_number and -len(names) <= one < len(names):
-            found.append(int(one) % len(names))
-        else:
-            raise ValueError(
-                f"target names the column {one!r}, which the series has "
-                f"{'more than once' if names.count(one) > 1 else 'not'}. "
-                f"{did_you_mean(str(one), list(map(str, names)))}"
-            )
-    if not found:
-        raise ValueError("target names no column. Pass one, or None for all.")
-    return found

@@ -247,7 +247,7 @@ BAD = {
     "column name of an array": (
         SITE,
         {"input_columns": {"site": ["a"]}},
-        r"there is no column 'a'\. Pass a data frame to fit",
+        r"there is no column 'a'\. Names need a data frame: pass one",
     ),
     "column number": (
         TABLE,

@@ -71,13 +71,15 @@ def test_bad_windows(arguments, error, message):
 def test_bad_horizons_and_targets():
     with pytest.raises(ValueError, match=r"horizon must be at least 1, got 0"):
         make_windows(SERIES, 3, horizon=0)
-    with pytest.raises(ValueError, match=r"target names the column 3, which the series has not"):
+    with pytest.raises(ValueError, match=r"target: there is no column 3; there are 3"):
         make_windows(SERIES, 3, target=3)
-    with pytest.raises(ValueError, match=r"the column 'bb', which.* Did you mean 'b'\?"):
+    with pytest.raises(ValueError, match=r"target: there is no column 'bb'\. Did you mean 'b'\?"):
         make_windows(FRAME, 3, target=["a", "bb"])
-    with pytest.raises(ValueError, match=r"target names the column 'a', which.* more than once"):
+    with pytest.raises(
+        ValueError, match=r"target: there are several columns 'a'\. Give its number"
+    ):
         make_windows(FRAME.set_axis(["a", "a", "b"], axis=1), 3, target="a")
-    with pytest.raises(ValueError, match=r"the column True, which the series has not"):
+    with pytest.raises(ValueError, match=r"target: there is no column True; there are 3"):
         make_windows(SERIES, 3, target=True)
     with pytest.raises(ValueError, match=r"target names no column"):
         make_windows(SERIES, 3, target=[])

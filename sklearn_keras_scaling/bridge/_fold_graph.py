@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._optional import keras
+from .._optional import is_stock, keras
 from ..maps import IDENTITY
 from ._folding import FoldedLayer, NotFoldedError, Shape, is_linear
 from ._reading import is_graph, map_of_operation, trains
@@ -385,7 +385,7 @@ def _is_transparent(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     tensors, inputs = keras.tree.flatten(args), operation.inputs
     is_alike = isinstance(args[0], dict) == isinstance(functional_of(operation).input, dict)
     ranks = [len(each.shape) for each in tensors] == [len(each.shape) for each in inputs]
-    return is_alike and ranks and type(operation).call.__module__.startswith("keras.")
+    return is_alike and ranks and is_stock(type(operation).call)
 
 
 def _as_dtype(tensor: Any, dtype: str) -> Any:
@@ -402,7 +402,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _kind(operation: Any) -> str:
     """Return the class name of what is stock Keras."""
-    return type(operation).__name__ if type(operation).__module__.startswith("keras.") else ""
+    return type(operation).__name__ if is_stock(operation) else ""
 
 
 def _is_layer(node: Any) -> bool:

@@ -18,7 +18,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._optional import keras, widest_float
+from .._optional import is_stock, keras, widest_float
 from .._structure import each
 from ..maps import IDENTITY, Inverse, Map
 from ._measuring import float32_cost, float32_output_cost, typical_rows
@@ -353,7 +353,7 @@ def _restoring(network: Any) -> Iterator[None]:
         own = [
             f"{type(layer).__name__} {layer.name!r}"
             for layer in network._flatten_layers(include_self=False)
-            if not type(layer).__module__.startswith("keras.")
+            if not is_stock(layer)
         ]
         raise TypeError(
             f"The network {network.name!r} cannot be copied or saved: {reason} Layers (here: "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._optional import keras
+from .._optional import is_stock, keras
 from ..maps import IDENTITY, Affine, Clip, Inverse, Map
 
 #: Layers that at inference return their input.
@@ -87,7 +87,7 @@ def as_written(node: Any) -> Map | None:
     operation = node.operation
     if isinstance(operation, keras.Layer):
         return None if trains(node) else map_of_layer(operation)
-    name = type(operation).__name__ if _is_stock(operation) else ""
+    name = type(operation).__name__ if is_stock(operation) else ""
     if name == "Cast":  # to integers and to half a float it loses digits
         return IDENTITY if str(operation.dtype) in ("float32", "float64") else None
     if name == "Clip":
@@ -142,8 +142,9 @@ def chain_of(model: Any) -> list[Any]:
 
 def is_graph(layer: Any) -> bool:
     """Return whether a layer is a functional or built Sequential model of Keras's own class."""
-    is_stock = isinstance(layer, keras.Model) and _is_stock(layer)
-    return is_stock and bool(getattr(layer, "outputs", None))
+    # A class of somebody's own may compute something else under a familiar name.
+    is_own = isinstance(layer, keras.Model) and is_stock(layer)
+    return is_own and bool(getattr(layer, "outputs", None))
 
 
 def map_of_layer(layer: Any) -> Map | None:
@@ -157,7 +158,7 @@ def map_of_layer(layer: Any) -> Map | None:
     is_linear = (
         type(layer) is keras.layers.Activation and layer.activation is keras.activations.linear
     )
-    is_identity = type(layer).__name__ in _IDENTITIES and _is_stock(layer)
+    is_identity = type(layer).__name__ in _IDENTITIES and is_stock(layer)
     return IDENTITY if is_linear or is_identity else None
 
 
@@ -242,11 +243,6 @@ def _arithmetic(name: str, operands: list[Any]) -> Map | None:
     if name in ("Divide", "TrueDivide") and is_tensor[0] and constant.all():
         return Affine(0.0, constant)
     return None
-
-
-def _is_stock(operation: Any) -> bool:
-    # A class of somebody's own may compute something else under a familiar name.
-    return type(operation).__module__.startswith("keras.")
 
 
 def _numbers(values: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._optional import keras
+from .._optional import is_stock, keras
 from ..layers import LocalNormalization, ReversibleInstanceNormalization
 
 _LAYERS = keras.layers
@@ -277,7 +277,7 @@ def _graph(network: Any) -> Any:
     graph = network._functional if isinstance(network, keras.Sequential) else network
     is_functional = isinstance(graph, keras.Model) and bool(getattr(graph, "outputs", None))
     # A subclass may compute something else than its graph.
-    return graph if is_functional and _is_stock(network) else None
+    return graph if is_functional and is_stock(network) else None
 
 
 def _operations(graph: Any) -> Iterator[Any]:
@@ -338,7 +338,7 @@ _NONE = Activation("none", -math.inf, math.inf, 0.0)
 
 def _activation_of(layer: Any) -> Activation | None:
     """Return the activation of a layer, ``_NONE`` where it has none, None where it is unknown."""
-    if not _is_stock(layer):
+    if not is_stock(layer):
         return None
     if type(layer) is _LAYERS.ReLU:
         low = 0.0 if not layer.negative_slope else -math.inf
@@ -349,9 +349,9 @@ def _activation_of(layer: Any) -> Activation | None:
     function = getattr(layer, "activation", None)
     if function is None:
         return _NONE
-    is_stock = str(getattr(function, "__module__", "")).startswith("keras.")
     name = getattr(function, "__name__", "")
-    return Activation(name, *_ACTIVATIONS[name]) if is_stock and name in _ACTIVATIONS else None
+    is_known = is_stock(function) and name in _ACTIVATIONS
+    return Activation(name, *_ACTIVATIONS[name]) if is_known else None
 
 
 def _is_linear(layer: Any) -> bool:
@@ -371,9 +371,5 @@ def _unwrapped(layer: Any) -> Any:
     return layer.layer if type(layer) is _LAYERS.TimeDistributed else layer
 
 
-def _is_stock(operation: Any) -> bool:
-    return type(operation).__module__.startswith("keras.")
-
-
 def _is_stock_layer(operation: Any) -> bool:
-    return isinstance(operation, keras.Layer) and _is_stock(operation)
+    return isinstance(operation, keras.Layer) and is_stock(operation)

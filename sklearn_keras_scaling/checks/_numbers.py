@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from ..scalers import OF_ANY_RANK
+from ..scalers import transformed
 
 #: Rows that are looked at, and values: more tell no more, and cost time in each fit.
 _ROWS = 1000
@@ -46,18 +46,13 @@ def scaled(scaler: Any, rows: Any) -> np.ndarray:
     """Return rows as the network is given them: scaled, dense, float64."""
     if scaler is None:
         return dense(rows)
-    # Copied, for transformers with copy=False.
-    rows = rows.copy() if hasattr(rows, "copy") and not isinstance(rows, list) else np.array(rows)
+    rows = np.asarray(rows) if isinstance(rows, list) else rows
     if isinstance(scaler, list):
         rows = np.asarray(rows)
         columns = [scaled(one, rows[..., [i]]) for i, one in enumerate(scaler)]
         return np.concatenate(columns, axis=-1)
     check_is_fitted(scaler)
-    if sparse.issparse(rows) or np.ndim(rows) == 2 or isinstance(scaler, OF_ANY_RANK):
-        return dense(scaler.transform(rows))
-    # scikit-learn's take tables alone.
-    found = dense(scaler.transform(rows.reshape(-1, rows.shape[-1])))
-    return found.reshape(*rows.shape[:-1], -1)
+    return dense(transformed(scaler, rows))
 
 
 def dense(rows: Any) -> np.ndarray:

@@ -89,11 +89,6 @@ def loss_name(loss: Any) -> str:
     return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
 
 
-def is_stock(loss: Any) -> bool:
-    """Return whether Keras wrote the loss, so that its name tells its formula."""
-    return str(loss.__module__).partition(".")[0] == "keras"
-
-
 def make_metrics(metrics: Any, dtype: str | None = None) -> list[Any]:
     """Return new metrics for the parameter ``metrics``.
 

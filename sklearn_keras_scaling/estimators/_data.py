@@ -11,7 +11,7 @@ from scipy import sparse
 
 from .._optional import keras
 from .._structure import each, named, parts
-from .._validation import check_inputs, check_part, did_you_mean
+from .._validation import check_inputs, check_part, column_number
 
 
 @dataclass(frozen=True)
@@ -142,21 +142,10 @@ def numbers_of(columns: Any, parameter: str, names: Any, width: int) -> dict[str
         listed = range(width)[chosen] if isinstance(chosen, slice) else chosen
         each_one = [listed] if isinstance(listed, str | int) else list(listed)
         where = named(parameter, key)
-        found[key] = [_number(column, where, known, width) for column in each_one]
+        found[key] = [column_number(column, where, known, width) for column in each_one]
         if not found[key]:
             raise ValueError(f"{where} has no column. Name at least one, or leave it out.")
     return found
-
-
-def _number(column: Any, where: str, names: list[str], width: int) -> int:
-    if isinstance(column, str):
-        if column not in names:
-            advice = did_you_mean(column, names) if names else "Pass a data frame to fit."
-            raise ValueError(f"{where}: there is no column {column!r}. {advice}")
-        return names.index(column)
-    if not -width <= column < width:
-        raise ValueError(f"{where}: there is no column {column}; there are {width}.")
-    return int(column) % width
 
 
 def flat(y: Any) -> np.ndarray:

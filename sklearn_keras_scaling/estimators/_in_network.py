@@ -9,9 +9,11 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from .._optional import keras
+from .._blocks import BLOCK
+from .._optional import is_stock, keras
 from .._structure import each, named, parts
 from ..layers import ReversibleInstanceNormalization
 from ..scalers import StandardScaler
@@ -166,14 +168,14 @@ class InstanceScaler(StandardScaler):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Learn the mean of all series and the usual deviation within one."""
         super().fit(X, sample_weight=sample_weight)
-        self.deviations_ = StandardScaler().fit(_deviations(X), sample_weight=sample_weight)
+        self.deviations_ = _learn_deviations(StandardScaler(), X, sample_weight)
         return self._scale_as_within()
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Learn those of more series."""
         known: Any = copy.deepcopy(getattr(self, "deviations_", StandardScaler()))
         super().partial_fit(X, sample_weight=sample_weight)
-        self.deviations_ = known.partial_fit(_deviations(X), sample_weight=sample_weight)
+        self.deviations_ = _learn_deviations(known, X, sample_weight)
         return self._scale_as_within()
 
     def _scale_as_within(self) -> Any:
@@ -227,11 +229,14 @@ class InstanceScaler(StandardScaler):
         return StandardScaler().fit(np.broadcast_to(two, shape))
 
 
-def _deviations(X: np.ndarray) -> np.ndarray:
-    """Return series less their own means."""
-    X = np.asarray(X, dtype=np.float64)
-    deviations: np.ndarray = X - X.mean(axis=1, keepdims=True)
-    return deviations
+def _learn_deviations(scaler: Any, X: Any, weight: Any) -> Any:
+    """Let a scaler learn series less their own means; in parts, since windows share memory."""
+    X = np.asarray(X)
+    for rows in gen_batches(len(X), max(1, BLOCK // max(1, math.prod(X.shape[1:])))):
+        part = X[rows].astype(np.float64)
+        part -= part.mean(axis=1, keepdims=True)
+        scaler.partial_fit(part, sample_weight=None if weight is None else weight[rows])
+    return scaler
 
 
 def _untrained(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -358,7 +363,7 @@ def _denormalized(layer: Any, outputs: Any, statistics: Any, steps: int, feature
 
 
 def _check_stock(network: Any, name: str, layer: str) -> None:
-    if type(network).__module__.split(".")[0] != "keras":
+    if not is_stock(network):
         raise TypeError(
             f"input_scaler={name!r} puts a layer in front of the network, which must be a "
             f"keras.Sequential or keras.Model of layers for that, got {type(network).__name__}. "

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from .._optional import keras
+from .._optional import is_stock, keras
 from .._structure import each, named, names, part, parts
 from .._validation import check_targets, did_you_mean
 from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
@@ -18,7 +18,7 @@ from ..checks import Subject
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
 from ..training import TargetUnits
 from ._base import BaseScaledKeras
-from ._compiling import is_stock, loss_name, make_loss, make_metrics
+from ._compiling import loss_name, make_loss, make_metrics
 from ._data import Rows, flat, numbers_of, split_columns
 from ._in_network import series_of
 from ._losses import TargetUnitsLoss

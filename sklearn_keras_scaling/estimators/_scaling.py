@@ -18,7 +18,14 @@ from .._validation import did_you_mean
 from ..bridge import map_of
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map, PerColumn
-from ..scalers import OF_ANY_RANK, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from ..scalers import (
+    OF_ANY_RANK,
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+    transformed,
+)
 from ._in_network import BatchNormScaler, InstanceScaler
 
 NAMES = {
@@ -42,21 +49,17 @@ class HostMap(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``transform(x)``."""
-        return self._call(self.transformer.transform, x, xp)
+        return self._call("transform", x, xp)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``inverse_transform(z)``."""
-        return self._call(self.transformer.inverse_transform, z, xp)
+        return self._call("inverse_transform", z, xp)
 
-    def _call(self, method: Any, x: Any, xp: Any) -> Any:
+    def _call(self, method: str, x: Any, xp: Any) -> Any:
         if xp is not np:
             map_of(self.transformer)  # raises, naming the class
-        table = np.array(x)  # a copy, for transformers with copy=False
-        if is_ours(self.transformer):  # a subclass: any number of axes
-            return method(table)
-        found = method(table.reshape(-1, x.shape[-1]))
-        found = found if sparse.issparse(found) else np.asarray(found)
-        return found if x.ndim == 2 else found.reshape(*x.shape[:-1], -1)
+        found = transformed(self.transformer, x, method)
+        return found if sparse.issparse(found) else np.asarray(found)
 
 
 def chosen(parameter: str, value: Any, names: list[Any]) -> dict[Any, Any]:
@@ -145,7 +148,7 @@ def learn(
             f"{parameter}: {type(scaler).__name__} has no {method}, and so cannot learn batch by "
             "batch. Use 'standard', 'minmax', 'maxabs', or a transformer that can."
         )
-    if data.ndim > 2 and not is_ours(scaler):  # scikit-learn's see tables alone
+    if data.ndim > 2 and not isinstance(scaler, OF_ANY_RANK):  # scikit-learn's see tables alone
         times = int(np.prod(data.shape[1:-1]))
         data = data.reshape(-1, data.shape[-1])
         y, weight = (one if one is None else np.repeat(one, times, axis=0) for one in (y, weight))
@@ -167,11 +170,6 @@ def supports_sparse(value: Any) -> bool:
         return True
     is_one = not isinstance(value, dict | list | type) and hasattr(value, "transform")
     return is_one and bool(get_tags(value).input_tags.sparse)
-
-
-def is_ours(scaler: Any) -> bool:
-    """Return whether a scaler takes arrays with any number of axes."""
-    return isinstance(scaler, OF_ANY_RANK)
 
 
 def as_map(scaler: Any) -> Map:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._optional import keras
-from ..maps._local import scale_of
+from ..maps._local import root_of, scale_of
 from ._base import StatisticsLayer, counting, ops, register
 
 
@@ -185,7 +185,4 @@ def _two_passes(x: Any, counts: Any) -> tuple[Any, Any, Any]:
     rough = mean_of(x)
     rest = mean_of(ops.subtract(x, rough))  # what the first mean lost by rounding
     deviation = ops.subtract(ops.subtract(x, rough), rest)
-    variance = mean_of(ops.square(deviation))
-    is_zero = ops.equal(variance, 0)  # where a root has no slope
-    root = ops.sqrt(ops.where(is_zero, ops.ones_like(variance), variance))
-    return deviation, ops.add(rough, rest), ops.where(is_zero, variance, root)
+    return deviation, ops.add(rough, rest), root_of(mean_of(ops.square(deviation)), ops)

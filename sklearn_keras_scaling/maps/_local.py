@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._merging import merge_moments
 from ._base import Map
 from ._namespaces import is_narrow
 
@@ -105,9 +106,7 @@ class LocalMoments:
         one = xp.ones_like(self.count)
         divisor = xp.subtract(self.count, one) if ddof else self.count
         variance = xp.divide(self.m2, xp.where(xp.greater(divisor, 0), divisor, one))
-        is_zero = xp.equal(variance, 0)
-        root = xp.sqrt(xp.where(is_zero, one, variance))
-        return self._if_any(xp.where(is_zero, variance, root), xp)
+        return self._if_any(root_of(variance, xp), xp)
 
     def normalized(self, x: Any, ddof: int, eps: float, xp: Any) -> Any:
         """Return ``x`` less the mean, over the standard deviation; NaN stay NaN."""
@@ -122,24 +121,15 @@ class LocalMoments:
 
     def merge(self, other: LocalMoments, xp: Any) -> LocalMoments:
         """Return the moments of both windows together."""
-        count = xp.add(self.count, other.count)
-        is_first = xp.equal(self.count, 0)  # its shift means nothing
-        share = xp.divide(other.count, xp.where(xp.greater(count, 0), count, xp.ones_like(count)))
-        delta = xp.add(
-            xp.subtract(other.shift, self.shift), xp.subtract(other.residual, self.residual)
-        )
-        between = xp.multiply(delta, xp.multiply(delta, xp.multiply(share, self.count)))
-        return LocalMoments(
-            count,
-            xp.where(is_first, other.shift, self.shift),
-            xp.where(is_first, other.residual, xp.add(self.residual, xp.multiply(delta, share))),
-            xp.add(xp.add(self.m2, other.m2), between),
-        )
+        return LocalMoments(*merge_moments(self._parts, other._parts, xp))
+
+    @property
+    def _parts(self) -> tuple[Any, Any, Any, Any]:
+        return self.count, self.shift, self.residual, self.m2
 
     def cut(self, axis: int, skip: int, drop: int) -> LocalMoments:
         """Return the same without the first ``skip`` and the last ``drop`` places of an axis."""
-        parts = (self.count, self.shift, self.residual, self.m2)
-        return LocalMoments(*(cut(part, axis, skip, drop) for part in parts))
+        return LocalMoments(*(cut(part, axis, skip, drop) for part in self._parts))
 
 
 def cut(x: Any, axis: int, skip: int, drop: int) -> Any:
@@ -249,6 +239,13 @@ def _slide(moments: LocalMoments, axis: int, size: int, xp: Any) -> LocalMoments
             power = power.cut(axis, 0, length).merge(power.cut(axis, length, 0), xp)
             length *= 2
     return done  # type: ignore[return-value]  # size is at least 1
+
+
+def root_of(variance: Any, xp: Any) -> Any:
+    """Return the square root, with the gradient 0 where it is 0 and has none."""
+    is_zero = xp.equal(variance, 0)
+    root = xp.sqrt(xp.where(is_zero, xp.ones_like(variance), variance))
+    return xp.where(is_zero, variance, root)
 
 
 def scale_of(deviation: Any, mean: Any, eps: float, xp: Any) -> Any:

@@ -1,13 +1,11 @@
 """Scalers: scikit-learn's, for any shape and stream, with maps that Keras can evaluate too."""
 
+from ._any_rank import OF_ANY_RANK, transformed
 from ._extremes import MaxAbsScaler, MinMaxScaler
 from ._local import LocalStandardScaler
 from ._merge import merge
 from ._robust import RobustScaler
 from ._standard import StandardScaler
-
-#: Those that take arrays with any number of axes; scikit-learn's own take tables.
-OF_ANY_RANK = (LocalStandardScaler, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
 
 __all__ = [
     "OF_ANY_RANK",
@@ -17,4 +15,5 @@ __all__ = [
     "RobustScaler",
     "StandardScaler",
     "merge",
+    "transformed",
 ]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from .._optional import keras
+from .._optional import is_stock, keras
 from ._metrics import TargetUnits
 from ._random import seeded
 
@@ -42,7 +42,7 @@ def key_of_architecture(network: Any, example: Any) -> str:
     UniqueError
         If the network does what cannot be compared.
     """
-    if type(network).__module__.split(".")[0] != "keras":
+    if not is_stock(network):
         raise UniqueError(f"{type(network).__name__} is no stock model")
     if _STEPS & vars(network).keys():
         raise UniqueError("the network has a step of its own")
