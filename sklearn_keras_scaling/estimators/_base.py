@@ -377,24 +377,9 @@ dict or list of them, or dataset
         goes_on: bool,
     ) -> None:
         """Make, compile and train the network; ``rows`` are, or begin, the training rows."""
-        trial = rows[:_TRIAL_ROWS]
         layers = front_layers(self.input_scaler_)
         self.input_scaler_ = passing(self.input_scaler_)
-        inputs = take_rows(self._scale_inputs(trial.X), slice(None))
-        with seeded(seed):  # first weights, and the seeds that dropout layers draw
-            network, origin = self._make_network(inputs, goes_on)
-            outputs = run_network(network, inputs)
-            self._check_outputs(network, outputs)
-            self._output_order = (
-                list(network.output_names) if isinstance(outputs, list | tuple) else None
-            )
-        trained = with_layers_in_front(layers, network, inputs)
-        loss, metrics = self._compile(trained, origin, outputs, goes_on)
-        targets = self._as_outputs(self._network_targets(trial.y, loss))
-        check_loss(trained, inputs, targets, outputs)
-        check_metrics(self._as_outputs(metrics), targets, outputs)
-        if not goes_on:
-            self._find(network, rows, loss)
+        network, trained, loss = self._prepare(rows, layers, seed, goes_on)
         training = train(
             trained,
             batches(loss),
@@ -420,12 +405,32 @@ dict or list of them, or dataset
                 stacklevel=3,
             )
 
+    def _prepare(self, rows: Rows, layers: Any, seed: int, goes_on: bool) -> tuple[Any, Any, Any]:
+        """Return the network, what is trained (with layers in front), and the loss, all tried."""
+        trial = rows[:_TRIAL_ROWS]
+        inputs = take_rows(self._scale_inputs(trial.X), slice(None))
+        with seeded(seed):  # first weights, and the seeds that dropout layers draw
+            network, origin = self._make_network(inputs, goes_on)
+            outputs = run_network(network, inputs)
+            self._check_outputs(network, outputs)
+            self._output_order = (
+                list(network.output_names) if isinstance(outputs, list | tuple) else None
+            )
+        trained = with_layers_in_front(layers, network, inputs)
+        loss, metrics = self._compile(trained, origin, outputs, goes_on)
+        targets = self._as_outputs(self._network_targets(trial.y, loss))
+        check_loss(trained, inputs, targets, outputs)
+        check_metrics(self._as_outputs(metrics), targets, outputs)
+        if not goes_on:
+            self._find(network, rows, loss)
+        return network, trained, loss
+
     def _find(self, network: Any, rows: Rows, loss: Any) -> None:
         """Set what does not fit, and warn of what is severe."""
         subject = self._as_subject(network, rows.X, rows.y, loss)
         subject = replace(subject, input_scaler=in_training(self.input_scaler_))
         self.findings_ = examine(subject, check_codes("ignore_findings", self.ignore_findings))
-        warn_of(self.findings_, stacklevel=4)
+        warn_of(self.findings_, stacklevel=5)
 
     def _make_callbacks(self, validation: Any) -> Any:
         callbacks = copy.deepcopy(self.callbacks)
