@@ -21,7 +21,7 @@ Check = Callable[[np.ndarray], None]
 #: Values in a block: small enough for the cache, large enough that NumPy's calls cost nothing.
 BLOCK = 160_000
 #: The same where a block is only passed through.
-_LARGE_BLOCK = 480_000
+_LARGE_BLOCK = 240_000
 #: Values that are worth starting threads for, which takes up to a millisecond or two.
 _THREADED = 8 * BLOCK
 #: Columns side by side in a block: NumPy's inner loops are slow on rows of a few numbers.
@@ -29,7 +29,7 @@ _WIDE = 512
 #: The same to evaluate a map: from 6,000 on NumPy adds and multiplies by a row half as fast again.
 _WIDEST = 12_000
 #: Parts of the work for each thread, so that one that is held up does not hold up all.
-_SHARES = 2
+_SHARES = 4
 #: Bytes of a memory-mapped file after which a thread hands the pages it has read back.
 _PAGES = 32 << 20
 
@@ -211,22 +211,27 @@ def evaluate(
         What looks at each block of ``X`` before, and of ``out`` afterwards, while it is in
         the cache, and raises if it does not like it.
     """
+    is_direct = out.dtype == np.float64 or (
+        np.can_cast(X.dtype, out.dtype) and map_.rounds_once(out.dtype)
+    )
+    how = (is_direct, before, behind)
     if X.size <= 2 * BLOCK:
-        return _evaluate_block(getattr(map_, method), X, out, None, before, behind)
+        return _evaluate_block(getattr(map_, method), X, out, None, *how)
     repeats = max(1, _WIDEST // X.shape[-1]) if X.ndim == 2 else 1
     even = len(X) // repeats * repeats
     if repeats > 1 and X.flags.c_contiguous and out.flags.c_contiguous:
         wide = (even // repeats, repeats * X.shape[1])
         function = getattr(map_.tile(repeats), method)
-        _evaluate(function, X[:even].reshape(wide), out[:even].reshape(wide), before, behind)
+        _evaluate(function, X[:even].reshape(wide), out[:even].reshape(wide), *how)
         X, out = X[even:], out[even:]
-    return _evaluate(getattr(map_, method), X, out, before, behind)
+    return _evaluate(getattr(map_, method), X, out, *how)
 
 
 def _evaluate(
     function: Callable[[Any, Any], Any],
     X: np.ndarray,
     out: np.ndarray,
+    is_direct: bool,
     before: Check | None,
     behind: Check | None,
 ) -> None:
@@ -237,7 +242,7 @@ def _evaluate(
     def work(part: Sequence[slice]) -> Iterator[int]:
         scratch = np.empty(rows * prod(X.shape[1:]))
         for place in part:
-            _evaluate_block(function, X[place], out[place], scratch, before, behind)
+            _evaluate_block(function, X[place], out[place], scratch, is_direct, before, behind)
             yield X[place].nbytes
 
     run(work, places, X)
@@ -248,57 +253,67 @@ def _evaluate_block(
     X: np.ndarray,
     out: np.ndarray,
     scratch: np.ndarray | None,
+    is_direct: bool,
     before: Check | None,
     behind: Check | None,
 ) -> None:
     if before is not None:
         before(X)
-    is_wide = out.dtype == np.float64
-    block = out if is_wide else _like(X, np.empty(X.size) if scratch is None else scratch)
-    if block is not X:
+    block = out if is_direct else _like(X, np.empty(X.size) if scratch is None else scratch)
+    if X.dtype == block.dtype:
+        source = X
+    else:  # quicker than in the first operation
+        source = block
         np.copyto(block, X)
-    function(block, _WITH_DIVISION if is_wide else _WITH_RECIPROCALS)
-    if not is_wide:
-        np.copyto(out, block, casting="same_kind")
+    found = function(source, Into(block, is_direct))
+    if found is not out:
+        np.copyto(out, found, casting="same_kind")
     if behind is not None:
         behind(out)
 
 
-class InPlace:
-    """NumPy, with functions that write into their first argument.
+class Into:
+    """NumPy, with functions that write into one array.
 
-    It evaluates a map on a block that nobody needs afterwards, without a new array for
-    each operation: the map's formula must use each intermediate once, as first argument.
+    It evaluates a map without a new array for each operation: the map's formula must use
+    each intermediate once, as first argument.
 
     Parameters
     ----------
-    divide : callable
-        For division.
+    out : ndarray
+        Where results go, in the dtype that is computed in.
+    divides : bool
+        Whether division is what it says. A reciprocal's error of 2**-53 goes under where the
+        result is rounded to float32, and multiplying by it is half as fast again.
     """
 
-    def __init__(self, divide: Callable[..., Any]) -> None:
-        self._divide = divide
+    def __init__(self, out: np.ndarray, divides: bool = True) -> None:
+        self._out = out
+        self._divides = divides
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(np, name)
-        return lambda x, *arguments: function(x, *arguments, out=x)
+        return lambda x, *arguments: function(x, *arguments, out=self._out)
 
     def subtract(self, x: Any, y: Any) -> Any:
         """Return ``x - y``."""
-        return x if y.size == 1 and y[0] == 0 else np.subtract(x, y, out=x)
+        return x if y.size == 1 and y[0] == 0 else np.subtract(x, y, out=self._out)
 
     def add(self, x: Any, y: Any) -> Any:
         """Return ``x + y``."""
-        return x if y.size == 1 and y[0] == 0 else np.add(x, y, out=x)
+        return x if y.size == 1 and y[0] == 0 else np.add(x, y, out=self._out)
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        """Return ``x * y``."""
+        return np.multiply(x, y.astype(self._out.dtype, copy=False), out=self._out)
 
     def divide(self, x: Any, y: Any) -> Any:
         """Return ``x / y``."""
-        return x if y.size == 1 and y[0] == 1 else self._divide(x, y, out=x)
-
-
-_WITH_DIVISION = InPlace(np.divide)
-# Half as fast again. Its error, 2**-53, goes under when the result is rounded to float32.
-_WITH_RECIPROCALS = InPlace(lambda x, y, out: np.multiply(x, 1.0 / y, out=out))
+        if y.size == 1 and y[0] == 1:
+            return x
+        if self._divides:
+            return np.divide(x, y.astype(self._out.dtype, copy=False), out=self._out)
+        return np.multiply(x, 1.0 / y, out=self._out)
 
 
 def refuse_infinite(X: np.ndarray) -> None:
@@ -354,6 +369,8 @@ def run(
             if pages is not None and read > _PAGES:
                 pages.madvise(mmap.MADV_DONTNEED)
                 read = 0
+        if pages is not None:
+            pages.madvise(mmap.MADV_DONTNEED)
 
     if n_threads == 1:
         return do(places)

@@ -56,6 +56,18 @@ def test_inverse_after_forward_of_a_scaler(scaler, offset, spread):
     assert np.abs(back - X).max() <= 4 * EPS * np.abs(X).max()
 
 
+@given(st.data(), st.sampled_from([16, 32]))
+def test_one_operation_on_narrow_floats_is_that_of_float64_rounded(data, width):
+    finite = st.floats(-1000, 1000, width=width)
+    X = data.draw(arrays(f"float{width}", (5, COLUMNS), elements=finite))
+    scaler = sks.MaxAbsScaler().fit(X)
+    wide = scaler.transform(X.astype(np.float64))
+    Z = scaler.transform(X)
+    np.testing.assert_array_equal(Z, wide.astype(X.dtype))
+    back = scaler.inverse_transform(Z.astype(np.float64))
+    np.testing.assert_array_equal(scaler.inverse_transform(Z), back.astype(X.dtype))
+
+
 @given(scalers, offsets, spreads)
 def test_an_exported_scaler_equals_the_scaler(scaler, offset, spread):
     X = offset + spread * np.linspace(-2, 2, 9).reshape(-1, 1)

@@ -11,6 +11,7 @@ from sklearn_keras_scaling.maps import (
     Chain,
     Clip,
     Inverse,
+    MultiplyAdd,
     Squeeze,
     Take,
 )
@@ -34,6 +35,15 @@ def test_output_range_is_that_of_the_last_map():
     assert UNBOUNDED == IDENTITY.output_range == Affine().output_range
     assert Chain((Affine(), Clip(0.0, 1.0))).output_range == (0.0, 1.0)
     assert Inverse(Affine(output_range=(0, 1))).output_range == UNBOUNDED
+
+
+def test_a_map_says_where_float32_loses_nothing():
+    half = Affine(0.0, 0.5)
+    for map_ in (half, Clip(-1.0, 1.0), Chain((half, Clip(-1.0, 1.0)))):
+        assert map_.rounds_once(np.float32)
+    third = MultiplyAdd(0.0, 3.0, factor=1 / 3, offset=0.0)
+    for map_ in (Affine(1.0, 0.5), Affine(0.0, 0.1), Chain((half, half)), third):
+        assert not map_.rounds_once(np.float32)
 
 
 def test_take_puts_columns_back_among_zeros():

@@ -104,6 +104,10 @@ class Map(ABC):
         """Return the columns that the result depends on."""
         return set(range(n_features))
 
+    def rounds_once(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether computing in this dtype has the bits of float64, rounded at the end."""
+        return False
+
     def tile(self, repeats: int) -> Map:
         """Return the map of rows that hold ``repeats`` rows of this one's, side by side."""
         raise NotImplementedError(f"{type(self).__name__} is not elementwise.")
@@ -153,6 +157,14 @@ class Affine(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z * scale + loc``."""
         return xp.add(xp.multiply(z, self.scale), self.loc)
+
+    def rounds_once(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether it is one multiplication or division by a number of this dtype.
+
+        Float64 has more than twice the digits of float32, so that a product or quotient of two
+        float32 numbers, rounded to float64 and then to float32, is the one rounded to float32.
+        """
+        return not self.loc.any() and bool(np.all(self.scale == self.scale.astype(dtype)))
 
     def tile(self, repeats: int) -> Map:
         """Return the same with constants for ``repeats`` rows side by side."""
@@ -216,6 +228,10 @@ class MultiplyAdd(Affine):
             return super().inverse(z, xp)
         return xp.divide(xp.subtract(z, self.offset), self.factor)
 
+    def rounds_once(self, dtype: np.dtype[Any]) -> bool:
+        """Return False: it multiplies and adds."""
+        return False
+
 
 @dataclass(frozen=True, eq=False)
 class Clip(Map):
@@ -245,6 +261,10 @@ class Clip(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z`` unchanged."""
         return z
+
+    def rounds_once(self, dtype: np.dtype[Any]) -> bool:
+        """Return True: limits are rounded as what is limited is."""
+        return True
 
     def tile(self, repeats: int) -> Map:
         """Return the same: the limits are those of every column."""
@@ -314,6 +334,11 @@ class Chain(Map):
         for map_ in reversed(self.maps):
             z = map_.inverse(z, xp)
         return z
+
+    def rounds_once(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether each map does, and no more than one of them computes."""
+        n_computing = sum(not map_.is_exact for map_ in self.maps)
+        return n_computing <= 1 and all(map_.rounds_once(dtype) for map_ in self.maps)
 
     def tile(self, repeats: int) -> Map:
         """Return the same of each map tiled."""
