@@ -77,7 +77,7 @@ def in_memory() -> list[list[str]]:
     for name in NAMES:
         for method in ("transform", "inverse_transform"):
             # Many, since a shared machine is at times without one of its cores for a second.
-            times = seconds(calls(name, method, X), 31)
+            times = seconds(calls(name, method, X), 61)
             rows += table(f"`{name}.{method}`, 1M x 50 float32", times)
     return rows
 

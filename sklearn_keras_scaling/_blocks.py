@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -21,15 +22,15 @@ Check = Callable[[np.ndarray], None]
 #: Values in a block: small enough for the cache, large enough that NumPy's calls cost nothing.
 BLOCK = 160_000
 #: The same where a block is only passed through.
-_LARGE_BLOCK = 240_000
+_LARGE_BLOCK = 360_000
 #: Values that are worth starting threads for, which takes up to a millisecond or two.
 _THREADED = 8 * BLOCK
 #: Columns side by side in a block: NumPy's inner loops are slow on rows of a few numbers.
 _WIDE = 512
 #: The same to evaluate a map: from 6,000 on NumPy adds and multiplies by a row half as fast again.
 _WIDEST = 12_000
-#: Parts of the work for each thread, so that one that is held up does not hold up all.
-_SHARES = 4
+#: Shares of the work for each thread: one that is held up takes fewer, and holds up nobody.
+_SHARES = 8
 #: Bytes of a memory-mapped file after which a thread hands the pages it has read back.
 _PAGES = 32 << 20
 
@@ -176,9 +177,9 @@ def _reduce(X: np.ndarray, kernel: Kernel, columns: np.ndarray, n_results: int) 
     places = list(product(enumerate(product(outer, inner)), middle))
     results = np.empty((n_results, len(outer) * len(inner), X.shape[1]))
 
-    def work(part: Sequence[Any]) -> Iterator[int]:
+    def work(own: Iterable[Any]) -> Iterator[int]:
         scratch = np.empty(min(BLOCK, X.size))
-        for (i, (rows, inside)), column in part:
+        for (i, (rows, inside)), column in own:
             block = X[rows, column, inside]
             with np.errstate(all="ignore"):
                 results[:, i, column] = kernel(block, columns[column], _like(block, scratch))
@@ -239,9 +240,9 @@ def _evaluate(
     rows = max(1, size // max(1, prod(X.shape[1:])))
     places = [slice(start, start + rows) for start in range(0, len(X), rows)]
 
-    def work(part: Sequence[slice]) -> Iterator[int]:
+    def work(own: Iterable[slice]) -> Iterator[int]:
         scratch = np.empty(rows * prod(X.shape[1:]))
-        for place in part:
+        for place in own:
             _evaluate_block(function, X[place], out[place], scratch, is_direct, before, behind)
             yield X[place].nbytes
 
@@ -345,9 +346,9 @@ def _like(block: np.ndarray, scratch: np.ndarray) -> np.ndarray:
 
 
 def run(
-    work: Callable[[Sequence[Any]], Iterator[int]], places: Sequence[Any], X: np.ndarray
+    work: Callable[[Iterable[Any]], Iterator[int]], places: Sequence[Any], X: np.ndarray
 ) -> None:
-    """Do the work at all places, in parts on all cores.
+    """Do the work at all places, on all cores; each takes neighbours, and more when it is done.
 
     Parameters
     ----------
@@ -362,21 +363,25 @@ def run(
     n_threads = min(cpu_count(), _limit(), len(places)) if is_large else 1
     pages = _pages(X) if is_large else None
 
-    def do(part: Sequence[Any]) -> None:
+    def do(own: Iterable[Any]) -> None:
         read = 0
-        for n_bytes in work(part):
+        for n_bytes in work(own):
             read += n_bytes
             if pages is not None and read > _PAGES:
                 pages.madvise(mmap.MADV_DONTNEED)
                 read = 0
-        if pages is not None:
-            pages.madvise(mmap.MADV_DONTNEED)
 
     if n_threads == 1:
         return do(places)
     step = -(-len(places) // (_SHARES * n_threads))
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(do, [places[i : i + step] for i in range(0, len(places), step)]))
+    shares = iter([places[i : i + step] for i in range(0, len(places), step)])
+    own, *others = [chain.from_iterable(shares) for _ in range(n_threads)]
+    with ThreadPoolExecutor(len(others)) as pool:
+        # Each in a copy of this context, which holds numpy.errstate.
+        done = [pool.submit(copy_context().run, do, part) for part in others]
+        do(own)  # this thread is awake: another core may take its time
+        for each in done:
+            each.result()
     return None
 
 

@@ -6,7 +6,7 @@ of any rank and dtype, and ``merge``, which joins two of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
@@ -306,8 +306,8 @@ class Values:
         """
         found = np.empty((len(probabilities), self.size))
 
-        def work(part: Sequence[int]) -> Iterator[int]:
-            for j in part:
+        def work(own: Iterable[int]) -> Iterator[int]:
+            for j in own:
                 values, weight = self.columns(j)
                 found[:, j] = _quantiles(values, weight, np.asarray(probabilities))
                 yield values.nbytes

@@ -233,6 +233,12 @@ def test_of_a_network_without_a_graph_only_the_data_are_checked():
     assert [f.code for f in check_scaling(network, X=X + 1e7)] == ["SKS014"]
 
 
+def test_columns_whose_squares_are_0_are_found():
+    X = np.random.default_rng(0).normal(size=(200, 3)) * [1, 1, 1e-200]
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    assert "SKS009" in [finding.code for finding in check_scaling(network, X=X)]
+
+
 def test_nothing_is_changed():
     network = net(keras.layers.Rescaling(1 / 255), dense(4), keras.layers.BatchNormalization())
     before = [weight.copy() for weight in network.get_weights()]

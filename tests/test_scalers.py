@@ -448,6 +448,15 @@ def test_large_arrays_are_scaled_block_by_block_as_small_ones_are(name, shape, d
     np.testing.assert_allclose(back[some], scaler.inverse_transform(Z[some]), rtol=2 * rounding)
 
 
+def test_errstate_holds_on_all_cores():
+    scaler = sks.StandardScaler().fit([[0.0], [2e38]])
+    Z = np.full((1_500_000, 1), 5, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        assert np.isinf(scaler.inverse_transform(Z)).all()
+    with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
+        scaler.inverse_transform(Z)
+
+
 def test_an_overflow_of_squares_is_explained():
     X = [[1e200], [-1e200]]
     with pytest.raises(ValueError, match=r"squares of X overflow float64.* or pass with_std=False"):

@@ -15,6 +15,7 @@ from ..scalers import transformed
 _ROWS = 1000
 _VALUES = 200_000
 _FEW_ROWS = 16
+_TINY = np.finfo(np.float64).tiny
 
 
 def sampled(data: Any) -> Any:
@@ -92,7 +93,8 @@ class Columns:
         self.numbers = np.flatnonzero(high > low)
         varying = every if len(self.numbers) == every.shape[1] else every[:, self.numbers]
         self.low, self.high = low[self.numbers], high[self.numbers]
-        self.mean, self.sd = varying.mean(axis=0), varying.std(axis=0)
+        self.mean = varying.mean(axis=0)
+        self.sd = np.maximum(varying.std(axis=0), _TINY)  # the squares of 1e-200 are 0
 
     def __len__(self) -> int:
         return len(self.numbers)
