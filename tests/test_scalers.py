@@ -448,6 +448,12 @@ def test_large_arrays_are_scaled_block_by_block_as_small_ones_are(name, shape, d
     np.testing.assert_allclose(back[some], scaler.inverse_transform(Z[some]), rtol=2 * rounding)
 
 
+def test_narrow_data_meet_a_scale_that_is_not():
+    scaler = sks.MaxAbsScaler().fit([[1e300, 1e-300, 3.0]])
+    Z = scaler.transform(np.array([[1e38, 0.0, 1.5]], dtype=np.float32))
+    np.testing.assert_array_equal(Z, np.array([[0.0, 0.0, 0.5]], dtype=np.float32))
+
+
 def test_errstate_holds_on_all_cores():
     scaler = sks.StandardScaler().fit([[0.0], [2e38]])
     Z = np.full((1_500_000, 1), 5, dtype=np.float32)

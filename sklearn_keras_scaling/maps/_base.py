@@ -164,7 +164,8 @@ class Affine(Map):
         Float64 has more than twice the digits of float32, so that a product or quotient of two
         float32 numbers, rounded to float64 and then to float32, is the one rounded to float32.
         """
-        return not self.loc.any() and bool(np.all(self.scale == self.scale.astype(dtype)))
+        with np.errstate(all="ignore"):
+            return not self.loc.any() and bool(np.all(self.scale == self.scale.astype(dtype)))
 
     def tile(self, repeats: int) -> Map:
         """Return the same with constants for ``repeats`` rows side by side."""
