@@ -217,7 +217,8 @@ def evaluate(
     )
     how = (is_direct, before, behind)
     if X.size <= 2 * BLOCK:
-        return _evaluate_block(getattr(map_, method), X, out, None, *how)
+        scratch = None if is_direct else np.empty(X.size)
+        return _evaluate_block(getattr(map_, method), X, out, scratch, before, behind)
     repeats = max(1, _WIDEST // X.shape[-1]) if X.ndim == 2 else 1
     even = len(X) // repeats * repeats
     if repeats > 1 and X.flags.c_contiguous and out.flags.c_contiguous:
@@ -241,9 +242,9 @@ def _evaluate(
     places = [slice(start, start + rows) for start in range(0, len(X), rows)]
 
     def work(own: Iterable[slice]) -> Iterator[int]:
-        scratch = np.empty(rows * prod(X.shape[1:]))
+        scratch = None if is_direct else np.empty(rows * prod(X.shape[1:]))
         for place in own:
-            _evaluate_block(function, X[place], out[place], scratch, is_direct, before, behind)
+            _evaluate_block(function, X[place], out[place], scratch, before, behind)
             yield X[place].nbytes
 
     run(work, places, X)
@@ -254,19 +255,18 @@ def _evaluate_block(
     X: np.ndarray,
     out: np.ndarray,
     scratch: np.ndarray | None,
-    is_direct: bool,
     before: Check | None,
     behind: Check | None,
 ) -> None:
     if before is not None:
         before(X)
-    block = out if is_direct else _like(X, np.empty(X.size) if scratch is None else scratch)
+    block = out if scratch is None else _like(X, scratch)
     if X.dtype == block.dtype:
         source = X
     else:  # quicker than in the first operation
         source = block
         np.copyto(block, X)
-    found = function(source, Into(block, is_direct))
+    found = function(source, Into(block, divides=scratch is None))
     if found is not out:
         np.copyto(out, found, casting="same_kind")
     if behind is not None:
@@ -288,7 +288,7 @@ class Into:
         result is rounded to float32, and multiplying by it is half as fast again.
     """
 
-    def __init__(self, out: np.ndarray, divides: bool = True) -> None:
+    def __init__(self, out: np.ndarray, divides: bool) -> None:
         self._out = out
         self._divides = divides
 
@@ -362,26 +362,29 @@ def run(
     is_large = X.size > _THREADED
     n_threads = min(cpu_count(), _limit(), len(places)) if is_large else 1
     pages = _pages(X) if is_large else None
+    step = max(1, -(-len(places) // (_SHARES * n_threads)))
+    shares = [places[i : i + step] for i in range(0, len(places), step)]
+    next_shares = iter(shares)
 
-    def do(own: Iterable[Any]) -> None:
+    def do() -> None:
         read = 0
-        for n_bytes in work(own):
-            read += n_bytes
-            if pages is not None and read > _PAGES:
-                pages.madvise(mmap.MADV_DONTNEED)
-                read = 0
+        try:
+            for n_bytes in work(chain.from_iterable(next_shares)):
+                read += n_bytes
+                if pages is not None and read > _PAGES:
+                    pages.madvise(mmap.MADV_DONTNEED)
+                    read = 0
+        finally:
+            shares.clear()  # after an error or Ctrl-C no thread takes another
 
     if n_threads == 1:
-        return do(places)
-    step = -(-len(places) // (_SHARES * n_threads))
-    shares = iter([places[i : i + step] for i in range(0, len(places), step)])
-    own, *others = [chain.from_iterable(shares) for _ in range(n_threads)]
-    with ThreadPoolExecutor(len(others)) as pool:
+        return do()
+    with ThreadPoolExecutor(n_threads - 1) as pool:
         # Each in a copy of this context, which holds numpy.errstate.
-        done = [pool.submit(copy_context().run, do, part) for part in others]
-        do(own)  # this thread is awake: another core may take its time
-        for each in done:
-            each.result()
+        others = [pool.submit(copy_context().run, do) for _ in range(n_threads - 1)]
+        do()  # this thread is awake: another core may take its time
+        for other in others:
+            other.result()
     return None
 
 

@@ -1,5 +1,6 @@
 """Statistics against exact arithmetic, and what cuts arrays into blocks."""
 
+import time
 from fractions import Fraction
 from math import sqrt
 
@@ -122,6 +123,25 @@ def test_the_number_of_threads_changes_no_bit(shape, n_threads, monkeypatch):
         found.append(Moments.of(X, layout))
     for name in ("count", "shift", "residual", "m2"):
         np.testing.assert_array_equal(getattr(found[0], name), getattr(found[1], name))
+
+
+def test_an_error_on_one_core_stops_all(monkeypatch):
+    monkeypatch.setattr(_blocks, "cpu_count", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    X = np.broadcast_to(0.0, (2 * _blocks._THREADED,))
+    places, done = range(1600), []
+
+    def work(own):
+        for place in own:
+            if place == 0:
+                raise ValueError("at the first place")
+            time.sleep(1e-3)  # as reading does, it lets the other thread run
+            done.append(place)
+            yield 0
+
+    with pytest.raises(ValueError, match="at the first place"):
+        _blocks.run(work, places, X)
+    assert len(done) < len(places) / 2  # a sixteenth, that was begun, and what a busy machine adds
 
 
 def test_wide_arrays_need_no_more_memory_for_their_block_statistics():

@@ -15,7 +15,6 @@ from ..scalers import transformed
 _ROWS = 1000
 _VALUES = 200_000
 _FEW_ROWS = 16
-_TINY = np.finfo(np.float64).tiny
 
 
 def sampled(data: Any) -> Any:
@@ -94,7 +93,8 @@ class Columns:
         varying = every if len(self.numbers) == every.shape[1] else every[:, self.numbers]
         self.low, self.high = low[self.numbers], high[self.numbers]
         self.mean = varying.mean(axis=0)
-        self.sd = np.maximum(varying.std(axis=0), _TINY)  # the squares of 1e-200 are 0
+        tiny = np.finfo(np.float64).tiny  # the squares of 1e-200 are 0
+        self.sd = np.maximum(varying.std(axis=0), tiny)
 
     def __len__(self) -> int:
         return len(self.numbers)
