@@ -214,15 +214,17 @@ def values(network):
 def test_weights_and_history_are_those_of_keras(case):
     clear_compiled()
     expected, theirs = fitted(case, "keras")
+    # Weights, optimizers' moments and gradients are of order 1; the bar is 1e-6. In float16, which
+    # processors round in their own ways, 25 steps of 0.01 follow gradients rounded by 2**-11.
+    bound = 25 * 0.01 * 2.0**-11 if case is mixed_precision else 1e-6
     for _ in range(2):  # compiled anew, and reused where that is possible
         found, ours = fitted(case, "compiled")
         assert (ours.engine, ours.reason, ours.interrupted) == ("compiled", "", False)
         for one, other in zip(values(expected), values(found), strict=True):
-            # The bar is 1e-6; optimizers' moments and weights are of order 1.
-            np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(other, one, rtol=bound, atol=bound)
         assert ours.history.keys() == theirs.history.keys()
         for name, column in theirs.history.items():
-            np.testing.assert_allclose(ours.history[name], column, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(ours.history[name], column, rtol=10 * bound, atol=bound)
 
 
 @pytest.mark.parametrize("rows", range(1, 2 * 4 + 2))
