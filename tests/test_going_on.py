@@ -35,6 +35,24 @@ def test_partial_fit_trains_an_epoch_and_goes_on(diabetes):
     np.testing.assert_array_equal(one.predict(X), one.fit(X, y).predict(X))
 
 
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_going_on_compiles_nothing_anew(diabetes, method):
+    traced = []
+
+    def loss(y, prediction):
+        if not hasattr(prediction, "numpy"):  # of a graph
+            traced.append(prediction)
+        return keras.ops.mean(keras.ops.square(y - prediction), axis=-1)
+
+    regressor = ScaledKerasRegressor(**ONE_EPOCH, loss=loss, warm_start=True)
+    getattr(regressor, method)(*diabetes)
+    n_traced = len(traced)
+    assert n_traced > 0
+    for _ in range(2):
+        getattr(regressor, method)(*diabetes)
+    assert len(traced) == n_traced
+
+
 def test_scalers_may_go_on_learning(diabetes):
     X, y = diabetes
     regressor = ScaledKerasRegressor(**ONE_EPOCH, update_scalers=True, target_scaler="minmax")

@@ -113,12 +113,16 @@ def _skeleton(compiled: dict[str, Any]) -> Any:
 
 def _plain_attributes(network: Any) -> list[dict[str, Any]]:
     """Return numbers, flags and texts that layers hold: some configurations leave out a few."""
-    # Private: `layers` has not the layers within layers.
+    # Private: `layers` has not the layers within layers. Flags that are down count as absent: Keras
+    # sets some on layers that it loads, and on no others.
     return [
         {
             key: value
             for key, value in vars(layer).items()
-            if isinstance(value, (bool, int, float, str)) and key[0] != "_" and key != "name"
+            if isinstance(value, (bool, int, float, str))
+            and key[0] != "_"
+            and key != "name"
+            and value is not False
         }
         for layer in network._flatten_layers(include_self=False)
     ]
