@@ -537,6 +537,7 @@ dict or list of them, or dataset
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
         outputs = predict_blocks(self.network_, self._scale_inputs(X))
+        self._warn_of_predicted(outputs)
         # Without the maps of the inputs, which are scaled: it takes as long to make as to use them.
         parts = ScaledNetwork(IDENTITY, self.network_, *self._output_maps())
         if parts.outputs is IDENTITY:
@@ -567,6 +568,9 @@ dict or list of them, or dataset
     def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
         """Return what is checked of a network and rows."""
         return Subject(network, self.input_scaler_, X=X, are_labels=True)
+
+    def _warn_of_predicted(self, outputs: Any) -> None:
+        """Warn of what the network returned and the maps behind it cannot take back."""
 
     def _output_maps(self) -> tuple[Any, ...]:
         """Return the maps from the network's outputs to what ``predict`` starts from."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,18 +11,18 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from .._optional import is_stock, keras
+from .._optional import is_stock
 from .._structure import each, named, names, part, parts
 from .._validation import check_targets, did_you_mean
-from ..bridge import ScaledNetwork, inverse_model, register_network, widest_float
+from ..bridge import ScaledNetwork, register_network, widest_float
 from ..checks import Subject
-from ..maps import Affine, Chain, Inverse, Map, Squeeze
+from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond
 from ..training import TargetUnits
 from ._base import BaseScaledKeras
 from ._compiling import loss_name, make_loss, make_metrics
 from ._data import Rows, flat, numbers_of, split_columns
 from ._in_network import series_of
-from ._losses import TargetUnitsLoss
+from ._losses import TargetUnitsLoss, map_for, to_target_units, units_of
 from ._networks import named_outputs, refuse_outputs
 from ._scaling import as_map, learn, scale
 
@@ -34,15 +35,6 @@ _NEEDS_RAW_TARGETS = {
 
 # Parts of the names of losses that compare probabilities or directions.
 _NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
-
-# Metrics that adding a constant to a column of targets and predictions does not change.
-_OF_DIFFERENCES = (
-    keras.metrics.MeanAbsoluteError,
-    keras.metrics.MeanSquaredError,
-    keras.metrics.RootMeanSquaredError,
-    keras.metrics.LogCoshError,
-    keras.metrics.R2Score,
-)
 
 
 class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
@@ -81,7 +73,8 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
     target_scaler : str, transformer, list, dict or None, default="standard"
         Scales ``y`` along its last axis, likewise; a transformer needs
         ``inverse_transform``. A list has one for each column, a dict one for each output.
-        ``StandardScaler(axis=None)`` takes one mean for all steps of a sequence.
+        ``StandardScaler(axis=None)`` takes one mean for all steps of a sequence. Where its
+        inverse has ends (``PowerTransformer``, logarithms), predictions beyond stay at them.
     input_columns : dict, default=None
         Makes several inputs of one table: names of the network's inputs, and the columns
         of each, by name or number or as a slice. So data frames go through pipelines and
@@ -248,6 +241,12 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, ...), or dict of them, float64
             Like the ``y`` of ``fit``.
+
+        Warns
+        -----
+        UserWarning
+            If rows are predicted beyond the domain of the target scaler's inverse. They have
+            the number at its end; :func:`to_keras` gives the same.
         """
         found = self._predict(X)
         return each(lambda _, array: array.astype(np.float64, copy=False), found)
@@ -429,10 +428,29 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         def of(_: Any, shape: tuple[int, ...], scaler: Any, has_axis: bool) -> Map:
             squeezed = (Squeeze(),) if has_axis else ()
             column = (Squeeze(),) if shape == () else ()
-            return Chain((*squeezed, Inverse(as_map(scaler)), *column))
+            # Bounded: beyond the ends of the inverse's domain a prediction stays at the end.
+            return Chain((*squeezed, Inverse(as_map(scaler).bounded()), *column))
 
         maps = each(of, self._target_shapes, self.target_scaler_, self._extra_axis)
         return (maps,) if self._target_numbers is None else (maps, self._column_order)
+
+    def _warn_of_predicted(self, outputs: Any) -> None:
+        if isinstance(self._target_shapes, dict) and not isinstance(outputs, dict):
+            outputs = dict(zip(self.network_.output_names, outputs, strict=True))
+
+        def warn(name: Any, _: Any, scaler: Any, has_axis: bool, z: np.ndarray) -> None:
+            map_ = as_map(scaler)
+            n_rows = 0 if map_.is_affine else rows_beyond(map_, z[..., 0] if has_axis else z)
+            if n_rows:
+                warnings.warn(
+                    f"{named('target_scaler', name)}: {n_rows} of {len(z)} rows are predicted "
+                    "beyond the numbers that its inverse is defined for, and stay at the end of "
+                    "them. Are these rows like those of fit?",
+                    UserWarning,
+                    stacklevel=5,
+                )
+
+        each(warn, self._target_shapes, self.target_scaler_, self._extra_axis, outputs)
 
     # The network
 
@@ -480,7 +498,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             self._check_loss_kind(loss, as_map(scaler))
             if self.loss_units == "scaled" or scaler is None:
                 return loss
-            return TargetUnitsLoss(loss, _to_target_units(as_map(scaler), shape, has_axis))
+            return TargetUnitsLoss(loss, to_target_units(as_map(scaler), shape, has_axis))
 
         return each(make, self._target_shapes, self.target_scaler_, self._extra_axis)
 
@@ -512,7 +530,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             if name is not None and given is not None and not isinstance(given, list | tuple):
                 given = [given]
             return [
-                TargetUnits(metric, _units(_units_for(metric, as_map(scaler)), shape, has_axis))
+                TargetUnits(metric, units_of(map_for(metric, as_map(scaler)), shape, has_axis))
                 for metric in make_metrics(given, widest_float())
             ]
 
@@ -546,22 +564,6 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         return {name: value.get(name) for name in every}
 
 
-def _units(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:
-    """Return the same as numbers, which a compiled loop can exchange, where that is possible."""
-    if not map_.is_affine:
-        return _to_target_units(map_, shape, has_axis)
-    numbers = map_.locate(0.0, 1.0)
-    return tuple(np.asarray(each_one)[..., None] if has_axis else each_one for each_one in numbers)
-
-
-def _to_target_units(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:
-    """Return a Keras model from what the network returns to target units."""
-    shape = shape or (1,)
-    if not has_axis:
-        return inverse_model(map_, shape)
-    return inverse_model(Chain((map_, Inverse(Squeeze()))), (*shape, 1))
-
-
 def _activation(map_: Map) -> str:
     low, high = map_.output_range
     within = "sigmoid" if low >= 0 and high <= 1 else "tanh"
@@ -576,16 +578,6 @@ def _expected(name: Any, shape: tuple[int, ...]) -> str:
         f"{named('y', name)} has {count} column{'s' if count > 1 else ''}. End the network with "
         f"Dense({count})"
     )
-
-
-def _units_for(metric: Any, map_: Map) -> Map:
-    """Return the map to compute a metric behind: without the offset where it cancels.
-
-    Far from zero, squares and float32 (JAX) lose the differences that are asked for.
-    """
-    if map_.is_affine and type(metric) in _OF_DIFFERENCES:
-        return Affine(0.0, map_.locate(0.0, 1.0)[1])
-    return map_
 
 
 @register_network(ScaledKerasRegressor)

@@ -17,9 +17,11 @@ from ._base import (
     Inverse,
     Map,
     MultiplyAdd,
+    WithinDomain,
     draws_for,
 )
 from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
+from ._domains import rows_beyond
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
@@ -52,5 +54,7 @@ __all__ = [
     "Squeeze",
     "Take",
     "Threshold",
+    "WithinDomain",
     "draws_for",
+    "rows_beyond",
 ]

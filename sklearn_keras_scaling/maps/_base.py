@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import numpy as np
 
-from ._namespaces import is_narrow
+from ._domains import moved, tried_direction
+from ._namespaces import at_least, at_most, is_narrow
 
 UNBOUNDED = (-np.inf, np.inf)
 #: In rows that :meth:`Map.typical` returns.
@@ -49,6 +51,61 @@ class Map(ABC):
             If the map has no inverse.
         """
         raise NotImplementedError(f"{type(self).__name__} has no inverse.")
+
+    def limits(self, xp: Any) -> tuple[Any, Any]:
+        """Return between which scaled numbers the inverse is defined, finite and monotone.
+
+        Infinite where it is everywhere, or nothing is known. An open end is left out by some
+        roundings, so that the inverse and its slope are finite at what is returned.
+        """
+        return UNBOUNDED
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return which scaled numbers the inverse takes to between ``low`` and ``high``."""
+        return np.array([-np.inf]), np.array([np.inf])
+
+    def inverse_domain(self, n_features: int, xp: Any = np) -> tuple[np.ndarray, np.ndarray]:
+        """Return the interval of scaled numbers that the inverse is defined for.
+
+        Parameters
+        ----------
+        n_features : int
+            Columns of the scaled numbers.
+        xp : module, default=numpy
+            Array namespace: on JAX without x64, ends are those of float32.
+
+        Returns
+        -------
+        low, high : ndarray that broadcasts against a row
+            Of each column, infinite where there is no end, or none that is known.
+        """
+        every = np.full(n_features, np.inf)
+        low, high = (np.asarray(end) for end in self.domain_behind(-every, every, xp))
+        shape = np.broadcast_shapes(low.shape, high.shape, (n_features,))
+        return np.broadcast_to(low, shape), np.broadcast_to(high, shape)
+
+    def bounded(self) -> Map:
+        """Return the same with an inverse that stays at the ends of its domain beyond them.
+
+        For predictions, which may be anything; a transformer's own inverse is left as it is.
+        """
+        ends = np.concatenate([np.ravel(end) for end in self.limits(np)])
+        return WithinDomain(self) if np.isfinite(ends).any() else self
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return whether the inverse rises (1) or falls (-1) with each column, 0 if neither.
+
+        Parameters
+        ----------
+        n_features : int
+            Columns of the scaled numbers.
+
+        Returns
+        -------
+        direction : ndarray that broadcasts against a row
+            0 also where a column of the result depends on several.
+        """
+        return tried_direction(self, n_features)
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return, of an affine map, the raw number that becomes 0 and the distance that becomes 1.
@@ -158,6 +215,15 @@ class Affine(Map):
         """Return ``z * scale + loc``."""
         return xp.add(xp.multiply(z, self.scale), self.loc)
 
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return what the ends become."""
+        return moved(self, low, high, xp)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return the sign of the scale."""
+        sign = np.sign(self.scale)
+        return np.broadcast_to(sign, np.broadcast_shapes(sign.shape, (n_features,)))
+
     def rounds_once(self, dtype: np.dtype[Any]) -> bool:
         """Return whether it is one multiplication or division by a number of this dtype.
 
@@ -263,6 +329,14 @@ class Clip(Map):
         """Return ``z`` unchanged."""
         return z
 
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return the same ends: the inverse does not clip."""
+        return low, high
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return 1."""
+        return np.ones(n_features)
+
     def rounds_once(self, dtype: np.dtype[Any]) -> bool:
         """Return True: limits are rounded as what is limited is."""
         return True
@@ -335,6 +409,24 @@ class Chain(Map):
         for map_ in reversed(self.maps):
             z = map_.inverse(z, xp)
         return z
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return the ends through every map, first to last."""
+        for map_ in self.maps:
+            low, high = map_.domain_behind(low, high, xp)
+        return low, high
+
+    def bounded(self) -> Map:
+        """Return the same of each map bounded: where its own domain ends."""
+        maps = tuple(map_.bounded() for map_ in self.maps)
+        return self if all(map(is_, maps, self.maps)) else Chain(maps)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return the product of all of theirs."""
+        found = np.ones(n_features)
+        for map_ in self.maps:
+            found = found * map_.direction(n_features)
+        return found
 
     def rounds_once(self, dtype: np.dtype[Any]) -> bool:
         """Return whether each map does, and no more than one of them computes."""
@@ -421,6 +513,72 @@ class Inverse(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the other map's forward of ``z``."""
         return self.map.forward(z, xp)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return that of the other map: both rise, or both fall."""
+        return self.map.direction(n_features)
+
+
+@dataclass(frozen=True, eq=False)
+class WithinDomain(Map):
+    """A map whose inverse, beyond its domain, stays at what it is at the end of it.
+
+    Parameters
+    ----------
+    map : Map
+        One that has limits; :meth:`Map.bounded` wraps those of a composed one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_keras_scaling.maps import Function
+    >>> root = WithinDomain(Function((np.sqrt, None), (np.square, None)))
+    >>> root.inverse(np.array([[-3.0], [2.0]]), np)
+    array([[0.],
+           [4.]])
+    """
+
+    map: Map
+
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
+        """That of the map."""
+        return self.map.output_range
+
+    @property
+    def is_exact(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether the map is."""
+        return self.map.is_exact
+
+    def tolerant(self) -> Map:
+        """Return the same of the map made tolerant."""
+        return WithinDomain(self.map.tolerant())
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the map's forward of ``x``."""
+        return self.map.forward(x, xp)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return the map's inverse of ``z``, or of the end that it is beyond."""
+        # Before, not after: beyond, the inverse has no number and no slope.
+        low, high = (np.array(end, dtype=np.float64, ndmin=1) for end in self.map.limits(xp))
+        if np.isfinite(low).any():
+            z = at_least(z, low, xp)
+        if np.isfinite(high).any():
+            z = at_most(z, high, xp)
+        return self.map.inverse(z, xp)
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return that of the map."""
+        return self.map.domain_behind(low, high, xp)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return that of the map."""
+        return self.map.direction(n_features)
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what the map does."""
+        return self.map.typical(outputs, draws)
 
 
 def draws_for(map_: Map, draws: np.ndarray) -> np.ndarray:

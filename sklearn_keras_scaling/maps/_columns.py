@@ -65,6 +65,10 @@ class Squeeze(Map):
 
     is_exact = True
 
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return 1."""
+        return np.ones(n_features)
+
     def forward(self, x: Any, xp: Any) -> Any:
         """Return ``x`` of shape (n, 1) as shape (n,)."""
         return xp.squeeze(x, axis=-1)
@@ -121,6 +125,11 @@ class Parallel(Map):
     def tolerant(self) -> Map:
         """Return the same of each map made tolerant."""
         branches = tuple((columns, map_.tolerant()) for columns, map_ in self.branches)
+        return replace(self, branches=branches)
+
+    def bounded(self) -> Map:
+        """Return the same of each map bounded."""
+        branches = tuple((columns, map_.bounded()) for columns, map_ in self.branches)
         return replace(self, branches=branches)
 
     def is_fragile(self, eps: float) -> bool:
@@ -198,6 +207,24 @@ class PerColumn(Parallel):
         """Return each column back through its map."""
         columns = [map_.inverse(_take(z, column, xp), xp) for column, map_ in self.branches]
         return xp.concatenate(columns, axis=-1)
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return the ends of each column through its map."""
+        width = len(self.branches)
+        low, high = (np.broadcast_to(e, (*np.shape(e)[:-1], width)) for e in (low, high))
+        columns = [
+            np.broadcast_arrays(
+                *map_.domain_behind(_take(low, column, np), _take(high, column, np), xp),
+                np.empty(1),
+            )[:2]
+            for column, map_ in self.branches
+        ]
+        low, high = (np.concatenate(parts, axis=-1) for parts in zip(*columns, strict=True))
+        return low, high
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return that of each column's map."""
+        return np.concatenate([map_.direction(1) for _, map_ in self.branches], axis=-1)
 
     def locate(self, loc: Any, scale: Any) -> tuple[Any, Any]:
         """Return where 0 and 1 come from, column by column."""

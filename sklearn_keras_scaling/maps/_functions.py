@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ._base import UNKNOWN, Map, constants
 from ._columns import Take
+from ._domains import function_domain, moved, power_end
 from ._namespaces import at_least, number
 
 _EPS = np.finfo(np.float64).eps
@@ -45,6 +47,14 @@ class Function(Map):
         """Return the inverse function of ``z``."""
         return self.inverse_pair[xp is not np](z)
 
+    def limits(self, xp: Any) -> tuple[Any, Any]:
+        """Return where NumPy's own inverse function undoes the function."""
+        return function_domain(_plain(self.forward_pair[0]), _plain(self.inverse_pair[0]), xp)
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return what the ends become, within the limits."""
+        return moved(self, low, high, xp)
+
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return what becomes the outputs, if there is a way back."""
         if outputs.shape != draws.shape or np.isinf(outputs).all():
@@ -55,6 +65,12 @@ class Function(Map):
             again = np.asarray(self.forward(rows, np), dtype=np.float64)
             is_back = np.isclose(again, outputs, rtol=1e-6, atol=1e-6)
         return np.where(is_back, rows, _patch(rows, is_back))
+
+
+def _plain(function: Any) -> Any:
+    """Return what is behind a ``functools.partial`` without arguments."""
+    is_bare = isinstance(function, partial) and not function.args and not function.keywords
+    return function.func if is_bare else function
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +137,20 @@ class Power(Map):
             xp.where(is_negative, xp.negative(x), x),
             xp.where(is_negative, number(-1.0), number(1.0)),
         )
+
+    def limits(self, xp: Any) -> tuple[Any, Any]:
+        """Return between which numbers ``1 + lambda z`` is positive and the result finite."""
+        high = power_end(_nonzero(self.lambdas), xp)
+        opposite = 2.0 - self.lambdas if self.is_signed else -self.lambdas
+        return -power_end(_nonzero(opposite), xp), high
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return what the ends become, within the limits."""
+        return moved(self, low, high, xp)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return 1: powers rise."""
+        return np.ones(n_features)
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return what becomes the outputs."""

@@ -209,6 +209,10 @@ class Quantiles(Map):
             x = xp.where(xp.less(p, number(_THRESHOLD)), self.quantiles[:, 0], x)
         return xp.where(xp.isnan(z), z, x)
 
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return 1: quantiles are sorted."""
+        return np.ones(n_features)
+
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return quantiles, and numbers between them."""
         rows = self.inverse(draws if self.is_normal else special.ndtr(draws), np)
