@@ -112,7 +112,8 @@ class Quantiles(Distribution):
         levels = np.array(self.quantiles)
         above, below = constant(levels, error), constant(levels - 1.0, error)
         slope = xp.where(xp.less(error, constant(0.0, error)), below, above)
-        return xp.mean(xp.multiply(slope, error), axis=-1)
+        # Not `mean`, which Keras on JAX computes in float32 whatever it is given.
+        return _dot(xp.multiply(slope, error), np.full(len(levels), 1.0 / len(levels)), xp)
 
     def quantile(self, q: Any, parameters: tuple[Any, ...], xp: Any) -> Any:
         """Return the number that is not exceeded with probability ``q``."""
