@@ -244,7 +244,7 @@ def test_a_distribution_without_a_crps_says_which_have_one():
     class Bare(Normal):
         crps = Distribution.crps
 
-    with pytest.raises(NotImplementedError, match=r"Bare has no closed form .* \bLaplace\b.*\bNormal\b"):
+    with pytest.raises(NotImplementedError, match=r"Bare has no closed form .*Laplace.*, Normal"):
         Bare().crps(np.zeros(1), (np.zeros(1), np.ones(1)), np)
 
 
