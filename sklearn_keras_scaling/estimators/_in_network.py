@@ -17,7 +17,17 @@ from .._optional import is_stock, keras
 from .._structure import each, named, parts
 from ..layers import ReversibleInstanceNormalization
 from ..scalers import StandardScaler
+from ..scalers._base import is_negligible
 
+#: Deviation, in usual ones, below which a series counts as flat: with its own scale, a forecast
+#: could not leave its level by as much as others do.
+_FLAT = 1e-2
+#: Share of its own size that a training series moves by to be one of another size, not a flat one.
+_OF_SIZE = 1e-3
+#: Deviation, in usual ones, that float32 hides in numbers some times as large.
+_LOST = 1e-6
+#: Deviations of no more than so many roundings of the numbers themselves are none.
+_ROUNDINGS = 16
 #: Scaled numbers that may be off by so much at the end of training, before ``fit`` warns.
 _LAG = 0.1
 
@@ -146,12 +156,27 @@ class InstanceScaler(StandardScaler):
     the level of its series, as :class:`ReversibleInstanceNormalization` does. The target, which
     must be of the same series, is scaled with its statistics.
 
+    Series that are flat, or nearly so, have the usual deviation for theirs, so that by other
+    features forecasts of them can leave their level. Nearly flat are those that move by less than
+    a hundredth of the usual deviation; where series of the training data that move by a thousandth
+    of their own size are smaller, those that move less than any of these. If some are so small that
+    float32 takes them for flat, the forecast of what is flat is its level.
+
     Parameters
     ----------
     features : int or list of int, default=None
         Which of the input's features the target is: a number for one, at one or more steps; a
         list for one of each column of ``y``. None: the only feature, or, of targets of shape
         (n_samples, n_steps, n_features), all of them in order.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_features,), float64
+        Mean of all series, and the usual deviation within one; where no series moves by more than
+        rounding, that of all numbers.
+    least_ : ndarray of shape (n_features,), float64
+        Smallest deviation of a series that moves by a thousandth of its size; infinite where
+        none does.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -168,20 +193,25 @@ class InstanceScaler(StandardScaler):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Learn the mean of all series and the usual deviation within one."""
         super().fit(X, sample_weight=sample_weight)
-        self.deviations_ = _learn_deviations(StandardScaler(), X, sample_weight)
+        self.deviations_, self.least_ = _learn_deviations(StandardScaler(), X, sample_weight)
         return self._scale_as_within()
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Learn those of more series."""
         known: Any = copy.deepcopy(getattr(self, "deviations_", StandardScaler()))
+        least = getattr(self, "least_", np.inf)
         super().partial_fit(X, sample_weight=sample_weight)
-        self.deviations_ = _learn_deviations(known, X, sample_weight)
+        self.deviations_, found = _learn_deviations(known, X, sample_weight)
+        self.least_ = np.minimum(least, found)
         return self._scale_as_within()
 
     def _scale_as_within(self) -> Any:
         # By all levels, targets that move little around theirs would be too small to learn.
-        within = self.deviations_
-        self.scale_ = np.where(within.constant_features_, self.scale_, within.scale_)
+        within, all_ = np.sqrt(self.deviations_.var_), self.statistics_
+        size = np.sqrt(np.square(all_.mean) + all_.variance)
+        # By the numbers' own size: by their mean, which is 0, deviations that are rounding count.
+        is_constant = is_negligible(within, size, _ROUNDINGS)
+        self.scale_ = np.where(is_constant, self.scale_, within)
         self.var_ = self.scale_**2  # by which exports tell how many digits are needed
         return self
 
@@ -226,17 +256,55 @@ class InstanceScaler(StandardScaler):
         loc, scale = self.mean_[features], self.scale_[features]
         shape = (2, *(target_shape or (1,)))
         two = np.stack([loc - scale, loc + scale]).reshape(2, *(1,) * (len(shape) - 2), -1)
-        return StandardScaler().fit(np.broadcast_to(two, shape))
+        scaler = StandardScaler().fit(np.broadcast_to(two, shape))
+        scaler.mean_, scaler.scale_ = (np.broadcast_to(each, shape[-1:]) for each in (loc, scale))
+        scaler.var_ = scaler.scale_**2  # not judged again: what is constant is decided once
+        return scaler
+
+    def flat_below(self) -> np.ndarray:
+        """Return below which deviation, in scaled space, a series counts as flat.
+
+        Powers of ten, so that fits to folds of the same data have one architecture; 0 where
+        small series cannot be told from flat ones.
+        """
+        with np.errstate(divide="ignore"):
+            power = np.floor(np.log10(self.least_ / self.scale_ / 2))
+        return np.where(10.0**power < _LOST, 0.0, np.minimum(10.0**power, _FLAT))
 
 
-def _learn_deviations(scaler: Any, X: Any, weight: Any) -> Any:
-    """Let a scaler learn series less their own means; in parts, since windows share memory."""
+def _learn_deviations(scaler: Any, X: Any, weight: Any) -> tuple[Any, np.ndarray]:
+    """Let a scaler learn series less their own means; return it and the least that one moves.
+
+    In parts, since windows share memory.
+    """
     X = np.asarray(X)
+    least = np.full(X.shape[-1], np.inf)
     for rows in gen_batches(len(X), max(1, BLOCK // max(1, math.prod(X.shape[1:])))):
         part = X[rows].astype(np.float64)
+        size = np.sqrt(np.mean(np.square(part), axis=1))
+        part -= part[:, :1]  # what does not move is 0, not the rounding of its mean
         part -= part.mean(axis=1, keepdims=True)
+        deviation = np.sqrt(np.mean(np.square(part), axis=1))
+        moves = deviation > _OF_SIZE * size
+        least = np.minimum(least, np.where(moves, deviation, np.inf).min(axis=0))
         scaler.partial_fit(part, sample_weight=None if weight is None else weight[rows])
-    return scaler
+    return scaler, least
+
+
+class _SeriesNormalization(ReversibleInstanceNormalization):
+    """The same for scaled series, with a smallest deviation of each feature's own."""
+
+    def __init__(self, flat_below: np.ndarray) -> None:
+        super().__init__()
+        self._flat_below = flat_below
+
+    def _flat(self, mean: Any) -> tuple[Any, Any, Any]:
+        one, below = keras.ops.ones_like(mean), self._flat_below
+        least, scale = (
+            keras.ops.multiply(one, each_one.astype(self.statistics_dtype))
+            for each_one in (below, below > 0)
+        )
+        return least, one, scale
 
 
 def _untrained(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -338,25 +406,25 @@ def normalizing_instances(
     if not any(isinstance(scaler, InstanceScaler) for scaler in parts(scalers)):
         return network
     _check_stock(network, "instance", "ReversibleInstanceNormalization")
-    layer = ReversibleInstanceNormalization()
-    tensors, statistics = _input_tensors(inputs), []
+    tensors, found = _input_tensors(inputs), []
 
     def normalized(_: Any, x: Any, scaler: Any) -> Any:
         if not isinstance(scaler, InstanceScaler):
             return x
         # call, and not the layer: the operations stand in the graph, whose file needs no package.
-        z, of_series = layer.call(x)
-        statistics.append(of_series)
+        layer = _SeriesNormalization(scaler.flat_below())
+        z, statistics = layer.call(x)
+        found.append((layer, statistics))
         return z
 
     outputs = network(each(normalized, tensors, scalers))
     # Outputs of another size are refused where all are.
     if forecast is not None and math.prod(outputs.shape[1:]) == forecast[0] * len(forecast[1]):
-        outputs = _denormalized(layer, outputs, statistics[0], *forecast)
+        outputs = _denormalized(*found[0], outputs, *forecast)
     return _model(tensors, outputs, network)
 
 
-def _denormalized(layer: Any, outputs: Any, statistics: Any, steps: int, features: Any) -> Any:
+def _denormalized(layer: Any, statistics: Any, outputs: Any, steps: int, features: Any) -> Any:
     of_target = [keras.ops.take(one, np.array(features), axis=-1) for one in statistics]
     forecast = keras.ops.reshape(outputs, (-1, steps, len(features)))
     return keras.ops.reshape(layer.call(forecast, statistics=of_target), (-1, *outputs.shape[1:]))

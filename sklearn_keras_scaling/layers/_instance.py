@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._optional import keras
-from ..maps._local import root_of, scale_of
+from ..maps._local import is_more_than_rounding, root_of, scale_of
 from ._base import StatisticsLayer, counting, ops, register
 
 
@@ -26,14 +28,21 @@ class ReversibleInstanceNormalization(StatisticsLayer):
     ----------
     affine : bool, default=False
         Whether ``gamma`` and ``beta``, one for each feature, are there and learnt.
+    minimum_scale : float, default=0.0
+        Standard deviation, in the units of the inputs, below which a series counts as flat, and
+        is scaled by ``fallback_scale`` instead. With 0 only what does not move is flat, and every
+        forecast of it is its mean.
+    fallback_scale : float, default=1.0
+        What flat series are divided by and their forecasts multiplied with, if
+        ``minimum_scale`` is not 0: the usual deviation of the training data.
     **kwargs
         ``name``, ``dtype`` and what else :class:`keras.Layer` takes.
 
     Raises
     ------
     ValueError
-        If the input has another number of axes, or a forecast other features than the
-        statistics.
+        If a scale is negative or not finite, the input has another number of axes, or a
+        forecast other features than the statistics.
 
     See Also
     --------
@@ -51,8 +60,11 @@ class ReversibleInstanceNormalization(StatisticsLayer):
 
     NaN and steps where the mask is False are left out; NaN stay NaN, and masked steps become 0.
     Where a standard deviation is no more than the rounding of the mean, series become 0 and every
-    forecast their mean: constant series come back unchanged. A ``gamma`` of 0 divides as 1.
-    Gradients flow through the statistics, where the authors' code stops them.
+    forecast their mean: constant series come back unchanged, and what follows cannot leave their
+    level, whatever the other features say. With a ``minimum_scale`` they, and those that move less
+    than that, still come back unchanged, but forecasts are in units of ``fallback_scale``. For
+    inputs in standardised units, 0.01 and 1.0 are a start. A ``gamma`` of 0 divides as 1. Gradients
+    flow through the statistics, where the authors' code stops them.
 
     References
     ----------
@@ -76,9 +88,24 @@ class ReversibleInstanceNormalization(StatisticsLayer):
      [1005.5 1010.5]]
     """
 
-    def __init__(self, *, affine: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        affine: bool = False,
+        minimum_scale: float = 0.0,
+        fallback_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.affine = affine
+        if not 0 <= minimum_scale < np.inf:
+            raise ValueError(
+                f"minimum_scale must be 0 or a positive number, got {minimum_scale!r}."
+            )
+        if not 0 < fallback_scale < np.inf:
+            raise ValueError(f"fallback_scale must be a positive number, got {fallback_scale!r}.")
+        self.minimum_scale = minimum_scale
+        self.fallback_scale = fallback_scale
 
     def build(self, inputs_shape: Any, statistics_shape: Any = None) -> None:
         """Create ``gamma`` and ``beta``."""
@@ -110,9 +137,7 @@ class ReversibleInstanceNormalization(StatisticsLayer):
             mask = counting(mask, len(x.shape), 1)
             counts = ops.logical_and(counts, mask)
         deviation, mean, std = _two_passes(x, counts)
-        divisor = scale_of(std, mean, self.eps, ops)
-        # 0 where it is no more than rounding: a forecast of what did not move is its level.
-        std = ops.where(ops.equal(divisor, std), std, ops.zeros_like(std))
+        divisor, std = self._scales(std, mean)
         z = ops.divide(deviation, divisor)
         if self.affine:
             z = ops.add(ops.multiply(z, self._weight(self.gamma)), self._weight(self.beta))
@@ -120,6 +145,24 @@ class ReversibleInstanceNormalization(StatisticsLayer):
         if mask is not None:
             z = ops.where(mask, z, ops.zeros_like(z))
         return ops.cast(z, self.compute_dtype), (mean, std)
+
+    def _scales(self, std: Any, mean: Any) -> tuple[Any, Any]:
+        """Return what series are divided by, and what forecasts are multiplied with."""
+        if (flat := self._flat(mean)) is not None:
+            least, divisor, scale = flat
+            moves = ops.greater_equal(std, least)
+            moves = ops.logical_and(moves, is_more_than_rounding(std, mean, self.eps, ops))
+            return ops.where(moves, std, divisor), ops.where(moves, std, scale)
+        divisor = scale_of(std, mean, self.eps, ops)
+        # 0 where it is no more than rounding: a forecast of what did not move is its level.
+        return divisor, ops.where(ops.equal(divisor, std), std, ops.zeros_like(std))
+
+    def _flat(self, mean: Any) -> tuple[Any, Any, Any] | None:
+        """Return below which deviation series are flat, their divisor, and that of forecasts."""
+        if not self.minimum_scale:
+            return None
+        fallback = ops.full_like(mean, self.fallback_scale)
+        return ops.full_like(mean, self.minimum_scale), fallback, fallback
 
     def _denormalize(self, z: Any, mean: Any, std: Any) -> Any:
         n_features = {mean.shape[-1], *(self.gamma.shape if self.affine else ())}
@@ -168,7 +211,12 @@ class ReversibleInstanceNormalization(StatisticsLayer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the parameters."""
-        return {**super().get_config(), "affine": self.affine}
+        return {
+            **super().get_config(),
+            "affine": self.affine,
+            "minimum_scale": self.minimum_scale,
+            "fallback_scale": self.fallback_scale,
+        }
 
 
 def _two_passes(x: Any, counts: Any) -> tuple[Any, Any, Any]:

@@ -250,8 +250,13 @@ def root_of(variance: Any, xp: Any) -> Any:
 
 def scale_of(deviation: Any, mean: Any, eps: float, xp: Any) -> Any:
     """Return the standard deviation, or 1 where it is no more than the rounding of the mean."""
-    is_large = xp.greater(deviation, xp.multiply(xp.abs(mean), eps))
+    is_large = is_more_than_rounding(deviation, mean, eps, xp)
     return xp.where(is_large, deviation, xp.ones_like(deviation))
+
+
+def is_more_than_rounding(deviation: Any, mean: Any, eps: float, xp: Any) -> Any:
+    """Return where a standard deviation is more than the rounding of the mean."""
+    return xp.greater(deviation, xp.multiply(xp.abs(mean), eps))
 
 
 @dataclass(frozen=True, eq=False)
