@@ -94,6 +94,41 @@ def test_constant_series_become_zero_and_return_unchanged(value, n_steps):
     assert np.abs(numbers(z)).max() <= np.finfo(np.float32).eps * abs(value)
 
 
+def test_flat_series_are_scaled_by_the_fallback():
+    x = X.copy()
+    x[:, :, 0] = 123456.7
+    x[0, :, 1] = 5.0 + 1e-3 * RNG.normal(size=24)
+    plain, (_, of_plain) = normalized(ReversibleInstanceNormalization(), x)
+    layer = ReversibleInstanceNormalization(minimum_scale=0.01, fallback_scale=4.0)
+    z, (mean, std) = normalized(layer, x)
+    np.testing.assert_array_equal(std[:, :, 0], 4.0)
+    assert std[0, 0, 1] == 4.0
+    np.testing.assert_allclose(z[0, :, 1] * 4.0, x[0, :, 1] - mean[0, 0, 1], atol=1e-6)
+    moving = (slice(1, None), slice(None), slice(1, None))
+    np.testing.assert_array_equal(z[moving], plain[moving])
+    np.testing.assert_array_equal(std[moving], of_plain[moving])
+    np.testing.assert_array_equal(of_plain[:, :, 0], 0.0)
+    forecast = numbers(layer(z + 1.0, statistics=[mean, std]))  # leaves its level
+    np.testing.assert_allclose(forecast[..., 0], x[..., 0] + 4.0, rtol=1e-7)
+    assert np.isfinite(gradient(lambda x: layer(x)[0] ** 2, x)).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 123456.7, 1e-30, 1e30])
+@pytest.mark.parametrize("minimum", [1e-6, 1.0])
+def test_flat_series_return_unchanged_with_a_fallback_too(value, minimum):
+    x = np.full((1, 7, 1), value, dtype="float32")
+    layer = ReversibleInstanceNormalization(minimum_scale=minimum)
+    z, statistics = layer(x)
+    np.testing.assert_array_equal(numbers(layer(z, statistics=statistics)), x)
+
+
+def test_without_a_minimum_the_bits_are_those_of_before():
+    x = np.concatenate([X, np.full((1, 24, 3), 7.0, dtype="float32")])
+    layer = ReversibleInstanceNormalization(minimum_scale=0.0, fallback_scale=9.0)
+    for found, expected in zip(layer(x)[1], ReversibleInstanceNormalization()(x)[1], strict=True):
+        np.testing.assert_array_equal(numbers(found), numbers(expected))
+
+
 def test_masked_steps_and_nan_are_left_out():
     x, mask = X.copy(), np.ones((6, 24), dtype=bool)
     mask[0, 10:] = mask[1, 3] = False
@@ -229,7 +264,7 @@ def test_a_forecaster_learns_what_drifts(jit_compile):
 
 
 def test_copies_and_files_give_the_same_numbers(tmp_path):
-    model = forecaster()
+    model = forecaster(minimum_scale=0.5, fallback_scale=3.0)
     with_affine(model.get_layer("revin"), X)
     expected = numbers(model(X))
     model.save(tmp_path / "model.keras")
@@ -240,6 +275,8 @@ def test_copies_and_files_give_the_same_numbers(tmp_path):
         np.testing.assert_array_equal(numbers(other(X)), expected)
         assert sum(isinstance(each, ReversibleInstanceNormalization) for each in other.layers) == 1
         assert len(other.weights) == 4
+        config = other.get_layer("revin").get_config()
+        assert (config["minimum_scale"], config["fallback_scale"]) == (0.5, 3.0)
 
 
 def test_a_file_loads_where_the_layers_alone_were_imported(tmp_path):
@@ -281,6 +318,14 @@ def test_threads_do_not_see_each_others_series():
 def test_another_rank_is_refused():
     with pytest.raises(ValueError, match=r"'revin' takes series of shape .* got shape \(2, 3\)"):
         ReversibleInstanceNormalization(name="revin")(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("value", [-1.0, float("inf"), float("nan")])
+def test_scales_that_are_none_are_refused(value):
+    with pytest.raises(ValueError, match=r"minimum_scale must be 0 or more, and finite, got"):
+        ReversibleInstanceNormalization(minimum_scale=value)
+    with pytest.raises(ValueError, match=r"fallback_scale must be above 0 and finite, got"):
+        ReversibleInstanceNormalization(fallback_scale=value)
 
 
 def test_affine_needs_the_number_of_features():

@@ -128,12 +128,75 @@ def test_levels_far_apart_are_learnt_as_well(levels):
     assert np.abs(regressor.predict(X) - y.ravel()).mean() < 0.02
 
 
-def test_what_does_not_move_stays_where_it_is():
+def test_what_does_not_move_is_forecast_beside_its_level():
     X, y = make_windows(PARTS[0], LENGTH, target=0)
     instance = {"input_scaler": "instance", "input_scaler__features": 0}
     regressor = ScaledKerasRegressor(**QUICK, **instance).fit(X, y)
     still = np.full((2, LENGTH, 2), [[[990.0]], [[1010.0]]])
-    np.testing.assert_allclose(regressor.predict(still), [990.0, 1010.0], rtol=1e-6)
+    moves = regressor.predict(still) - [990.0, 1010.0]
+    np.testing.assert_allclose(moves[0], moves[1], atol=1e-3)  # float32 of the level
+    assert np.abs(moves).max() < regressor.target_scaler_.scale_[0]
+
+
+def half_flat(noise=0.0):
+    """Half of the series stay at their level, and the other feature says where they go."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(500.0, 100.0, size=(300, 1))
+    flat = np.arange(300) % 2 == 0
+    X = rng.normal(size=(300, 12, 2))
+    X[..., 0] = level + 5 * np.cumsum(rng.normal(size=(300, 12)), axis=1)
+    X[flat, :, 0] = level[flat] + noise * rng.normal(size=(flat.sum(), 12))
+    return X, level[:, 0] + 5 * X[:, -1, 1], flat
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4, 1e-2])
+def test_forecasts_of_flat_series_leave_their_level(noise):
+    X, y, flat = half_flat(noise)
+    instance = {"input_scaler": "instance", "input_scaler__features": 0}
+    regressor = ScaledKerasRegressor(**{**QUICK, "epochs": 60}, **instance).fit(X, y)
+    square = (regressor.predict(X) - y) ** 2
+    assert square[flat].mean() < 1.5 * square[~flat].mean()  # 25 is what the level alone has
+    assert square[flat].mean() < 5.0
+    found = np.ravel(keras.ops.convert_to_numpy(to_keras(regressor)(X)))
+    scale = regressor.target_scaler_.scale_[0]
+    assert np.abs(found - regressor.predict(X)).max() < 1e-4 * scale  # the bound of every export
+
+
+@pytest.mark.parametrize("digits", [0, 6])
+def test_levels_without_any_movement_are_scaled_by_all_of_them(digits):
+    rng = np.random.default_rng(0)
+    level = np.round(rng.uniform(0, 1000, size=(300, 1)), digits)
+    covariate = rng.uniform(size=(300, 1))
+    X = np.stack([np.repeat(level, 12, axis=1), np.repeat(covariate, 12, axis=1)], axis=-1)
+    regressor = ScaledKerasRegressor(
+        input_scaler="instance", input_scaler__features=0, epochs=2, random_state=0
+    ).fit(X, level[:, 0])
+    scale = regressor.input_scaler_.scale_
+    np.testing.assert_allclose(scale, X.std(axis=(0, 1)), rtol=1e-9)
+    np.testing.assert_array_equal(regressor.target_scaler_.scale_, scale[:1])
+    assert np.abs(regressor.predict(X) - level[:, 0]).max() < 3 * scale[0]
+    # A feature that moves beside one that repeats a number.
+    X[..., 0] += rng.normal(size=(300, 12))
+    regressor.fit(X, level[:, 0])
+    expected = [np.sqrt(X[..., 0].var(axis=1).mean()), covariate.std()]
+    np.testing.assert_allclose(regressor.input_scaler_.scale_, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [([1.0], 1e-2), ([1.0, 100.0], 1e-3), ([1.0, 1e4], 1e-5), ([1e-3, 1e6], 0.0)],
+)
+def test_series_of_other_sizes_are_not_taken_for_flat(sizes, expected):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([s * (1 + 0.1 * rng.normal(size=(50, 12, 1))) for s in sizes])
+    y = X[:, -3:, 0].mean(axis=1)
+    instance = {"input_scaler": "instance", "epochs": 1, "random_state": 0}
+    scaler = ScaledKerasRegressor(**instance).fit(X, y).input_scaler_
+    np.testing.assert_allclose(scaler.flat_below(), [expected], rtol=1e-12)
+    halves = ScaledKerasRegressor(**instance, update_scalers=True)
+    for rows in (slice(0, None, 2), slice(1, None, 2)):
+        halves.partial_fit(X[rows], y[rows])
+    np.testing.assert_array_equal(halves.input_scaler_.least_, scaler.least_)
 
 
 def test_the_scale_is_that_within_series_in_any_number_of_batches():

@@ -208,7 +208,7 @@ class InstanceScaler(StandardScaler):
     def _scale_as_within(self) -> Any:
         # By all levels, targets that move little around theirs would be too small to learn.
         within, all_ = np.sqrt(self.deviations_.var_), self.statistics_
-        size = np.sqrt(np.square(all_.mean) + all_.variance)
+        size = np.hypot(all_.mean, np.sqrt(all_.variance))
         # By the numbers' own size: by their mean, which is 0, deviations that are rounding count.
         is_constant = is_negligible(within, size, _ROUNDINGS)
         self.scale_ = np.where(is_constant, self.scale_, within)
@@ -257,8 +257,9 @@ class InstanceScaler(StandardScaler):
         shape = (2, *(target_shape or (1,)))
         two = np.stack([loc - scale, loc + scale]).reshape(2, *(1,) * (len(shape) - 2), -1)
         scaler = StandardScaler().fit(np.broadcast_to(two, shape))
-        scaler.mean_, scaler.scale_ = (np.broadcast_to(each, shape[-1:]) for each in (loc, scale))
-        scaler.var_ = scaler.scale_**2  # not judged again: what is constant is decided once
+        # Not judged again: what is constant is decided once, of the series.
+        scaler.mean_, scaler.scale_ = (np.resize(each_one, shape[-1]) for each_one in (loc, scale))
+        scaler.var_ = scaler.scale_**2
         return scaler
 
     def flat_below(self) -> np.ndarray:
@@ -281,7 +282,7 @@ def _learn_deviations(scaler: Any, X: Any, weight: Any) -> tuple[Any, np.ndarray
     least = np.full(X.shape[-1], np.inf)
     for rows in gen_batches(len(X), max(1, BLOCK // max(1, math.prod(X.shape[1:])))):
         part = X[rows].astype(np.float64)
-        size = np.sqrt(np.mean(np.square(part), axis=1))
+        size = np.abs(part).max(axis=1)
         part -= part[:, :1]  # what does not move is 0, not the rounding of its mean
         part -= part.mean(axis=1, keepdims=True)
         deviation = np.sqrt(np.mean(np.square(part), axis=1))

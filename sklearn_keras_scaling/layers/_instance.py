@@ -86,6 +86,13 @@ class ReversibleInstanceNormalization(StatisticsLayer):
     [[1005.5 1010.5]
      [1005.5 1010.5]
      [1005.5 1010.5]]
+
+    A series that does not move, with the usual deviation for its own:
+
+    >>> layer = ReversibleInstanceNormalization(minimum_scale=0.01, fallback_scale=5.0)
+    >>> flat, statistics = layer(np.full((1, 12, 1), 7.0))
+    >>> print(np.asarray(layer(flat[:, -1:] + 1.0, statistics=statistics)).ravel())
+    [12.]
     """
 
     def __init__(
@@ -99,11 +106,9 @@ class ReversibleInstanceNormalization(StatisticsLayer):
         super().__init__(**kwargs)
         self.affine = affine
         if not 0 <= minimum_scale < np.inf:
-            raise ValueError(
-                f"minimum_scale must be 0 or a positive number, got {minimum_scale!r}."
-            )
+            raise ValueError(f"minimum_scale must be 0 or more, and finite, got {minimum_scale!r}.")
         if not 0 < fallback_scale < np.inf:
-            raise ValueError(f"fallback_scale must be a positive number, got {fallback_scale!r}.")
+            raise ValueError(f"fallback_scale must be above 0 and finite, got {fallback_scale!r}.")
         self.minimum_scale = minimum_scale
         self.fallback_scale = fallback_scale
 

@@ -21,7 +21,7 @@ from ._base import (
     draws_for,
 )
 from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
-from ._domains import rows_beyond
+from ._domains import rows_beyond, rows_not_finite
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
@@ -57,4 +57,5 @@ __all__ = [
     "WithinDomain",
     "draws_for",
     "rows_beyond",
+    "rows_not_finite",
 ]

@@ -103,6 +103,22 @@ def rows_beyond(map_: Any, z: np.ndarray) -> int:
     return int(is_beyond.reshape(len(z), -1).any(axis=1).sum())
 
 
+def rows_not_finite(y: np.ndarray) -> int:
+    """Return in how many rows of predictions a number is NaN or infinite.
+
+    An inverse whose domain is not known may return them: a function of one's own, a reciprocal,
+    a transformer without a form in a graph.
+
+    Examples
+    --------
+    >>> rows_not_finite(np.array([[1.0, np.nan], [np.inf, np.nan], [1.0, 2.0]]))
+    2
+    """
+    if not y.size or np.isfinite([y.min(), y.max()]).all():  # which NaN reach
+        return 0
+    return int((~np.isfinite(y)).reshape(len(y), -1).any(axis=1).sum())
+
+
 def moved(map_: Any, low: Any, high: Any, xp: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return what numbers from ``low`` to ``high`` become, cut to the map's own limits.
 
