@@ -252,3 +252,13 @@ def test_metrics_in_target_units_stay_finite_beyond():
     )
     regressor.fit(U.reshape(-1, 1), SKEWED[:, 0], X_val=[[900.0], [-900.0]], y_val=[1.0, 2.0])
     assert np.isfinite(regressor.history_["val_mae"]).all()
+
+
+def test_predictions_of_an_unknown_inverse_that_are_not_finite_are_told():
+    own = FunctionTransformer(lambda y: y, lambda z: np.where(z > 1.0, np.nan, z))
+    regressor = ScaledKerasRegressor(steep, target_scaler=own, epochs=1, random_state=0)
+    regressor.fit(U.reshape(-1, 1), U)
+    with pytest.warns(
+        UserWarning, match=r"target_scaler: the inverse turns \d rows of predictions"
+    ):
+        regressor.predict([[-900.0], [900.0]])

@@ -16,7 +16,7 @@ from .._structure import each, named, names, part, parts
 from .._validation import check_targets, did_you_mean
 from ..bridge import ScaledNetwork, register_network, widest_float
 from ..checks import Subject
-from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond
+from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..training import TargetUnits
 from ._base import BaseScaledKeras
 from ._compiling import loss_name, make_loss, make_metrics
@@ -246,9 +246,17 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         -----
         UserWarning
             If rows are predicted beyond the domain of the target scaler's inverse. They have
-            the number at its end; :func:`to_keras` gives the same.
+            the number at its end; :func:`to_keras` gives the same. Also if they are not finite.
         """
         found = self._predict(X)
+        n_rows = max(rows_not_finite(array) for array in parts(found))
+        if n_rows:
+            warnings.warn(
+                f"target_scaler: the inverse turns {n_rows} rows of predictions into NaN or "
+                "infinities. Use a scaler whose inverse is defined for all numbers.",
+                UserWarning,
+                stacklevel=2,
+            )
         return each(lambda _, array: array.astype(np.float64, copy=False), found)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
