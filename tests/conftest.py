@@ -11,9 +11,16 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
 
 from . import QUICK
+from .runs import marks
 
 settings.register_profile("tests", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("tests")
+
+
+def pytest_itemcollected(item):
+    """Mark each test with the runs that take it."""
+    for mark in marks(item):
+        item.add_marker(mark)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -51,7 +51,8 @@ def gradient(function, x):
     if backend == "jax":
         import jax
 
-        return numbers(jax.grad(total)(keras.ops.convert_to_tensor(x)))
+        # In one piece: each operation would be compiled on its own, and for each shape.
+        return numbers(jax.jit(jax.grad(total))(keras.ops.convert_to_tensor(x)))
     x = keras.ops.convert_to_tensor(x).requires_grad_()
     total(x).backward()
     return numbers(x.grad)

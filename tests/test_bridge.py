@@ -41,9 +41,9 @@ LOAD_WITH_KERAS_ALONE = """
 import sys
 sys.modules["sklearn_keras_scaling"] = sys.modules["sklearn"] = None
 import keras, numpy
-x = numpy.load(sys.argv[1])
-for path in sys.argv[2:]:
+for path in sys.argv[1:]:
     model = keras.saving.load_model(path, safe_mode=True)
+    x = numpy.load(path + ".x.npy")
     numpy.save(path + ".npy", keras.ops.convert_to_numpy(model(x)))
 """
 
@@ -103,13 +103,14 @@ def test_files_load_and_agree_with_keras_alone(X, regressor, classifier, tmp_pat
     models["regressor"] = (to_keras(regressor), rows, regressor.predict(rows))
     wine = np.random.default_rng(0).normal(size=(20, 13)) + 10
     models["classifier"] = (to_keras(classifier), wine, classifier.predict_proba(wine))
-    for name, (model, x, expected) in models.items():
-        path = tmp_path / f"{name}.keras"
-        model.save(path)
-        np.save(tmp_path / "x.npy", x)
-        command = [sys.executable, "-c", LOAD_WITH_KERAS_ALONE, tmp_path / "x.npy", path]
-        subprocess.run(command, check=True, capture_output=True)
-        found = np.load(f"{path}.npy")
+    paths = {name: tmp_path / f"{name}.keras" for name in models}
+    for name, (model, x, _) in models.items():
+        model.save(paths[name])
+        np.save(f"{paths[name]}.x.npy", x)
+    command = [sys.executable, "-c", LOAD_WITH_KERAS_ALONE, *paths.values()]
+    subprocess.run(command, check=True, capture_output=True)
+    for name, (_, _, expected) in models.items():
+        found = np.load(f"{paths[name]}.npy")
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=name)
 

@@ -17,7 +17,7 @@ from sklearn_keras_scaling.maps import Affine, Bins, Chain, Codes, Quantiles
 
 from . import QUICK
 
-needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="JAX without x64")
+needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="there is no float64")
 RNG = np.random.default_rng(1)
 #: Ages, prices in cents, tenths, and ages in steps of ten: values that repeat.
 TIED = np.column_stack(

@@ -495,7 +495,8 @@ def gradient(function: Callable[[Any, Any], Any], x: np.ndarray) -> np.ndarray:
     if BACKEND == "jax":
         import jax
 
-        return np.asarray(jax.grad(total)(jax.numpy.asarray(x)))
+        # In one piece: each operation would be compiled on its own, and for each shape.
+        return np.asarray(jax.jit(jax.grad(total))(jax.numpy.asarray(x)))
     import torch
 
     tensor = torch.tensor(x, requires_grad=True)

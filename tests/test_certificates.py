@@ -31,7 +31,7 @@ from sklearn_keras_scaling.bridge import widest_float
 
 from . import QUICK
 
-needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="JAX without x64")
+needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="there is no float64")
 RNG = np.random.default_rng(0)
 TIMES = np.column_stack([1.7e9 + RNG.normal(size=500) * 1e3, RNG.normal(size=500)])
 FAR = 1e6 + 3 * RNG.normal(size=(500, 2))

@@ -32,10 +32,11 @@ NAMES = ["standard", "minmax", "maxabs", "robust"]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.code}-{c.name}-{c.found}")
 def test_a_code_is_found_where_it_should_be_and_not_beside(case):
-    findings = check_scaling(**case.given())
+    given = case.given()
+    findings = check_scaling(**given)
     assert (case.code in [finding.code for finding in findings]) is case.found
     for finding in findings:
-        assert re.search(r"\d|=", finding.evidence) or case.given().get("X") is None
+        assert re.search(r"\d|=", finding.evidence) or given.get("X") is None
 
 
 def test_each_code_has_a_case_and_a_near_miss():

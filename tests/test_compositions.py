@@ -36,7 +36,7 @@ from sklearn_keras_scaling.bridge import _registry, widest_float
 from . import QUICK
 
 FEW = {**QUICK, "epochs": 2}
-needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="JAX without x64")
+needs_float64 = pytest.mark.skipif(widest_float() != "float64", reason="there is no float64")
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,7 @@ def test_a_forked_process_fails_at_once_with_the_reason(regressor, diabetes):
         assert "'spawn' or 'forkserver'" in message
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_two_hundred_fits_leave_less_than_50_megabytes():
     result = subprocess.run(

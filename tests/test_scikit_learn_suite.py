@@ -15,6 +15,7 @@ FUNCTIONS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "dispatches"), [("test_data", False), ("test_data", True), ("test_common", False)]
 )

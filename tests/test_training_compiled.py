@@ -57,7 +57,7 @@ def dense(units=16, **kwargs):
 
 
 def mlp(optimizer="adam", **kwargs):
-    network = sequential(dense(), dense())
+    network = sequential(dense())
     network.compile(optimizer, "mse", **kwargs)
     return network, (X, Y)
 
@@ -245,8 +245,14 @@ def test_any_number_of_rows_is_trained_as_keras_does(rows):
     assert results[1][1] == pytest.approx(results[0][1], rel=1e-5)
 
 
-@pytest.mark.parametrize("case", [weighted, dropout, gru, own_step, several_outputs])
-@pytest.mark.parametrize("rows", [5, 32, ROWS])
+# How many rows there are matters to the loop alone: with XLA, with shapes fixed for it, or without.
+@pytest.mark.parametrize(
+    ("case", "rows"),
+    [
+        *itertools.product([weighted, dropout, gru], [5, 32]),
+        *((case, ROWS) for case in (weighted, dropout, gru, own_step, several_outputs)),
+    ],
+)
 def test_epochs_that_nobody_looks_at_give_the_same_bits(case, rows):
     results = []
     for callbacks in ([], [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)]):
@@ -278,9 +284,12 @@ def test_loops_leak_nothing_from_fit_to_fit():
     first = {}
     for case in cases:
         first[case] = weights(case)
-    for order in itertools.permutations(cases, 3):
-        for case in order:
-            assert weights(case) == first[case]
+    # Each three of them in each order, one behind the other.
+    order = [int(digit) for digit in "01321302312301203102103201"]
+    threes = set(zip(order, order[1:], order[2:], strict=False))
+    assert threes >= set(itertools.permutations(range(len(cases)), 3))
+    for case in (cases[i] for i in order):
+        assert weights(case) == first[case]
     clear_compiled()
     assert weights(mlp) == first[mlp]
 
