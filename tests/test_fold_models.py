@@ -39,8 +39,8 @@ def test_a_regressor_folds_into_stock_layers(regressor, diabetes, tmp_path):
     assert np.abs(folded.predict(X, verbose=0) - regressor.predict(X)).max() / y.std() < 1e-5
     path = tmp_path / "folded.keras"
     folded.save(path)
-    np.save(tmp_path / "x.npy", X)
-    command = [sys.executable, "-c", LOAD_WITH_KERAS_ALONE, tmp_path / "x.npy", path]
+    np.save(f"{path}.x.npy", X)
+    command = [sys.executable, "-c", LOAD_WITH_KERAS_ALONE, path]
     subprocess.run(command, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(f"{path}.npy"), call(folded, X), rtol=1e-6)
 
