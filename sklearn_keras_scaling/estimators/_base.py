@@ -537,12 +537,13 @@ dict or list of them, or dataset
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
         outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        self._warn_of_predicted(outputs)
         # Without the maps of the inputs, which are scaled: it takes as long to make as to use them.
         parts = ScaledNetwork(IDENTITY, self.network_, *self._output_maps())
         if parts.outputs is IDENTITY:
             return outputs
-        return parts.unscale(keras.tree.map_structure(_as_float64, outputs), np)
+        predicted = parts.unscale(keras.tree.map_structure(_as_float64, outputs), np)
+        self._warn_of_predicted(outputs, predicted)
+        return predicted
 
     def _scaled_network(self) -> ScaledNetwork:
         inputs = each(
@@ -569,8 +570,8 @@ dict or list of them, or dataset
         """Return what is checked of a network and rows."""
         return Subject(network, self.input_scaler_, X=X, are_labels=True)
 
-    def _warn_of_predicted(self, outputs: Any) -> None:
-        """Warn of what the network returned and the maps behind it cannot take back."""
+    def _warn_of_predicted(self, outputs: Any, predicted: Any) -> None:
+        """Warn of what the network returned and the maps behind it could not take back."""
 
     def _output_maps(self) -> tuple[Any, ...]:
         """Return the maps from the network's outputs to what ``predict`` starts from."""

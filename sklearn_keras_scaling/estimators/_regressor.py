@@ -245,18 +245,10 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         Warns
         -----
         UserWarning
-            If rows are predicted beyond the domain of the target scaler's inverse. They have
-            the number at its end; :func:`to_keras` gives the same. Also if they are not finite.
+            If rows are predicted beyond the domain of the target scaler's inverse, whose end
+            they get, as from :func:`to_keras`; or if they are not finite.
         """
         found = self._predict(X)
-        n_rows = max(rows_not_finite(array) for array in parts(found))
-        if n_rows:
-            warnings.warn(
-                f"target_scaler: the inverse turns {n_rows} rows of predictions into NaN or "
-                "infinities. Use a scaler whose inverse is defined for all numbers.",
-                UserWarning,
-                stacklevel=2,
-            )
         return each(lambda _, array: array.astype(np.float64, copy=False), found)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -442,23 +434,32 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         maps = each(of, self._target_shapes, self.target_scaler_, self._extra_axis)
         return (maps,) if self._target_numbers is None else (maps, self._column_order)
 
-    def _warn_of_predicted(self, outputs: Any) -> None:
+    def _warn_of_predicted(self, outputs: Any, predicted: Any) -> None:
+        if all(domain is None for domain in parts(self._domains)):
+            return
+        by_name = outputs
         if isinstance(self._target_shapes, dict) and not isinstance(outputs, dict):
-            outputs = dict(zip(self.network_.output_names, outputs, strict=True))
+            by_name = dict(zip(self.network_.output_names, outputs, strict=True))
 
-        def warn(name: Any, _: Any, scaler: Any, has_axis: bool, z: np.ndarray) -> None:
-            map_ = as_map(scaler)
-            n_rows = 0 if map_.is_affine else rows_beyond(map_, z[..., 0] if has_axis else z)
-            if n_rows:
-                warnings.warn(
-                    f"{named('target_scaler', name)}: {n_rows} of {len(z)} rows are predicted "
-                    "beyond the numbers that its inverse is defined for, and stay at the end of "
-                    "them. Are these rows like those of fit?",
-                    UserWarning,
-                    stacklevel=5,
-                )
+        def told(name: Any, domain: Any, has_axis: bool, z: np.ndarray) -> str:
+            n_rows = 0 if domain is None else rows_beyond(domain, z[..., 0] if has_axis else z)
+            if not n_rows:
+                return ""
+            return (
+                f"{named('target_scaler', name)}: {n_rows} of {len(z)} rows are predicted beyond "
+                "the numbers that its inverse is defined for, and stay at the end of them. Are "
+                "these rows like those of fit?"
+            )
 
-        each(warn, self._target_shapes, self.target_scaler_, self._extra_axis, outputs)
+        texts = parts(each(told, self._domains, self._extra_axis, by_name))
+        n_lost = sum(rows_not_finite(array) for array in parts(predicted))
+        if n_lost and not any(rows_not_finite(z) for z in parts(by_name)):
+            texts.append(
+                f"target_scaler: the inverse turns {n_lost} rows of predictions into NaN or "
+                "infinities. Use a scaler whose inverse is defined for all numbers."
+            )
+        for text in filter(None, texts):
+            warnings.warn(text, stacklevel=4)
 
     # The network
 
@@ -492,6 +493,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             return got != shape
 
         self._extra_axis = each(has_axis, wanted, found)
+        self._domains = each(lambda _, *one: _domain(*one), wanted, self.target_scaler_)
 
     def _make_loss(self, own: Any, outputs: Any) -> Any:
         if self.loss_units not in ("scaled", "target"):
@@ -570,6 +572,12 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
                 f"{did_you_mean(unknown[0], every)}"
             )
         return {name: value.get(name) for name in every}
+
+
+def _domain(shape: tuple[int, ...], scaler: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return between which scaled numbers a scaler's inverse is defined; None if it is affine."""
+    map_ = as_map(scaler)
+    return None if map_.is_affine else map_.inverse_domain(shape[-1])
 
 
 def _activation(map_: Map) -> str:

@@ -89,8 +89,9 @@ class Map(ABC):
 
         For predictions, which may be anything; a transformer's own inverse is left as it is.
         """
-        ends = np.concatenate([np.ravel(end) for end in self.limits(np)])
-        return WithinDomain(self) if np.isfinite(ends).any() else self
+        ends = self.limits(np)
+        # At each prediction: most maps have no ends, and say so with this constant.
+        return self if ends is UNBOUNDED or np.isinf(ends).all() else WithinDomain(self)
 
     def direction(self, n_features: int) -> np.ndarray:
         """Return whether the inverse rises (1) or falls (-1) with each column, 0 if neither.
@@ -562,9 +563,9 @@ class WithinDomain(Map):
         """Return the map's inverse of ``z``, or of the end that it is beyond."""
         # Before, not after: beyond, the inverse has no number and no slope.
         low, high = (np.array(end, dtype=np.float64, ndmin=1) for end in self.map.limits(xp))
-        if np.isfinite(low).any():
+        if not np.isinf(low).all():
             z = at_least(z, low, xp)
-        if np.isfinite(high).any():
+        if not np.isinf(high).all():
             z = at_most(z, high, xp)
         return self.map.inverse(z, xp)
 

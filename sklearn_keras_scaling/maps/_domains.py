@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ._namespaces import is_narrow
 
-#: Roundings of 1 that an open end stays away from: what is computed there is a number still.
-_MARGIN = 16
+#: How near an open end is come to, relative to it: by 16 roundings of float32, since what a network
+#: says nearer to it is rounding, and would be a number of any size behind it.
+_NEAR = 16 * 2.0**-23
 #: Numbers that a direction is tried at, on each side of zero.
 _TRIED = np.linspace(0.0625, 3.0, 48)
 
 
-def precision(xp: Any) -> tuple[float, float]:
-    """Return how near an inverse comes to an open end, and the largest number that it returns.
+def largest_number(xp: Any) -> float:
+    """Return the largest number that an inverse returns: it and its slope are finite.
 
-    At both, the number and its slope are finite, in float64 or, on JAX without x64, in float32.
+    In float64 or, on JAX without x64, in float32.
     """
     info = np.finfo(np.float32 if is_narrow(xp) else np.float64)
-    return _MARGIN * float(info.eps), float(info.max) * float(info.eps) ** 2
+    return float(info.max) * float(info.eps) ** 2
 
 
 def function_domain(function: Any, inverse: Any, xp: Any) -> tuple[float, float]:
@@ -32,7 +34,7 @@ def function_domain(function: Any, inverse: Any, xp: Any) -> tuple[float, float]
         Where the inverse is defined for more than the function returns, as the square that
         undoes a root, the function decides.
     xp : module
-        Array namespace, for its precision.
+        Array namespace, for its largest number.
 
     Examples
     --------
@@ -41,7 +43,7 @@ def function_domain(function: Any, inverse: Any, xp: Any) -> tuple[float, float]
     >>> float(round(function_domain(np.log, np.exp, np)[1]))
     638.0
     """
-    near, largest = precision(xp)
+    near, largest = _NEAR, largest_number(xp)
     half = np.pi / 2
     of_pairs: dict[Any, tuple[float, float]] = {
         (np.sqrt, np.square): (0.0, np.sqrt(largest)),
@@ -66,39 +68,37 @@ def function_domain(function: Any, inverse: Any, xp: Any) -> tuple[float, float]
 
 def power_end(lambdas: np.ndarray, xp: Any) -> np.ndarray:
     """Return the largest number whose power can be undone, for each exponent but 0."""
-    near, largest = precision(xp)
+    largest = largest_number(xp)
     with np.errstate(over="ignore"):
         reached = np.expm1(np.log(largest) * lambdas) / lambdas
-    open_end = np.where(lambdas < 0, (1.0 - near) / np.abs(lambdas), np.inf)
+    open_end = np.where(lambdas < 0, (1.0 - _NEAR) / np.abs(lambdas), np.inf)
     return np.minimum(np.minimum(reached, open_end), largest)
 
 
-def rows_beyond(map_: Any, z: np.ndarray) -> int:
+def rows_beyond(domain: tuple[np.ndarray, np.ndarray], z: np.ndarray) -> int:
     """Return in how many rows a number is outside of the domain of a map's inverse.
 
     Those that are outside by a rounding of float32 do not count, and NaN neither.
 
     Parameters
     ----------
-    map_ : Map
-        Whose inverse it is.
+    domain : tuple of ndarray
+        As :meth:`Map.inverse_domain` returns it.
     z : ndarray of shape (n, ..., n_features)
         What a network predicts, in scaled space.
 
     Examples
     --------
     >>> from sklearn_keras_scaling.maps import Power
-    >>> bounded_above = Power([-0.5], is_signed=True)  # by 2
+    >>> bounded_above = Power([-0.5], is_signed=True).inverse_domain(1)  # by 2
     >>> rows_beyond(bounded_above, np.array([[-9.0], [1.0], [2.5]]))
     1
     """
-    low, high = map_.inverse_domain(z.shape[-1])
-    if not z.size or not (np.isfinite(low).any() or np.isfinite(high).any()):
+    low, high = domain
+    if not z.size or (z.min() >= np.max(low) and z.max() <= np.min(high)):  # no array of flags
         return 0
     slack = 2.0**-23
     low, high = low - slack * np.fmax(1.0, np.abs(low)), high + slack * np.fmax(1.0, np.abs(high))
-    if z.min() >= np.max(low) and z.max() <= np.min(high):  # no array of flags
-        return 0
     is_beyond = (z < low) | (z > high)
     return int(is_beyond.reshape(len(z), -1).any(axis=1).sum())
 
@@ -114,7 +114,7 @@ def rows_not_finite(y: np.ndarray) -> int:
     >>> rows_not_finite(np.array([[1.0, np.nan], [np.inf, np.nan], [1.0, 2.0]]))
     2
     """
-    if not y.size or np.isfinite([y.min(), y.max()]).all():  # which NaN reach
+    if not y.size or (math.isfinite(y.min()) and math.isfinite(y.max())):  # which NaN reach
         return 0
     return int((~np.isfinite(y)).reshape(len(y), -1).any(axis=1).sum())
 
