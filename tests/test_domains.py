@@ -18,7 +18,6 @@ from sklearn_keras_scaling import (
     to_keras,
 )
 from sklearn_keras_scaling.bridge import inverse_model, map_of
-from sklearn_keras_scaling.estimators._scaling import HostMap
 from sklearn_keras_scaling.maps import (
     IDENTITY,
     Affine,
@@ -31,6 +30,7 @@ from sklearn_keras_scaling.maps import (
     rows_beyond,
     rows_not_finite,
 )
+from sklearn_keras_scaling.scaling import HostMap
 
 from .layers import WIDE, gradient
 

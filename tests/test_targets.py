@@ -330,7 +330,7 @@ def test_a_row_has_one_weight():
 def test_score_takes_the_targets_of_fit_alone():
     regressor = ScaledKerasRegressor(**ONE_EPOCH).fit(TABLE, {"q": STEPS[:, 0]})
     for y in ({"p": STEPS[:, 0]}, STEPS[:, 0]):
-        with pytest.raises(ValueError, match=r"but the y of fit had samples of shape \{'q': \(\)"):
+        with pytest.raises(ValueError, match=r"but the y of fit had the outputs \['q'\]\. Pass"):
             regressor.score(TABLE, y)
 
 

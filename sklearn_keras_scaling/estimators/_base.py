@@ -17,43 +17,64 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
 from .._structure import each, named, names, parts
-from .._validation import check_same_length, check_weights, unchanged_on_error
+from .._validation import (
+    check_given,
+    check_same_length,
+    check_weights,
+    unchanged_on_error,
+)
 from ..bridge import ScaledNetwork, check_restorable, copy_network
 from ..checks import Subject, check_codes, examine, warn_of
-from ..maps import IDENTITY, Chain, Take
-from ..training import Batches, predict_blocks, seeded, take_rows, train
-from ._compiling import (
+from ..data import (
+    EARLY_STOPPING_SHARE,
+    Rows,
+    Stream,
+    StreamBatches,
+    check_groups,
+    check_split,
+    choose_validation,
+    flat,
+    hold_out,
+    is_splitter,
+    is_stream,
+    read_inputs,
+    refuse_sliced,
+    refuse_with_stream,
+)
+from ..maps import Chain, Take
+from ..networks import fresh_copy, make_network, run_network
+from ..scaling import (
+    as_map,
+    chosen,
+    front_layers,
+    having_learnt,
+    in_training,
+    learn,
+    make_scaler,
+    normalizing_instances,
+    passing,
+    routed_of,
+    scale,
+    series_of,
+    supports_sparse,
+    with_layers_in_front,
+)
+from ..targets import Targets
+from ..training import (
+    Batches,
     carry_over,
     check_keywords,
     check_loss,
     check_metrics,
     make_optimizer,
+    predict_blocks,
+    seeded,
+    take_rows,
+    train,
 )
-from ._data import Rows, flat, is_stream, read_inputs
 from ._display import visual_block
-from ._in_network import (
-    front_layers,
-    having_learnt,
-    in_training,
-    normalizing_instances,
-    passing,
-    with_layers_in_front,
-)
-from ._networks import fresh_copy, make_network, run_network
 from ._processes import refuse_after_fork
 from ._routing import RoutedParameters
-from ._scaling import as_map, chosen, learn, make_scaler, routed_of, scale, supports_sparse
-from ._streams import Stream, StreamBatches
-from ._validating import (
-    EARLY_STOPPING_SHARE,
-    check_groups,
-    check_split,
-    choose_validation,
-    hold_out,
-    is_splitter,
-    refuse_sliced,
-    refuse_with_stream,
-)
 
 _SEEDS = np.iinfo(np.int32).max
 _TRIAL_ROWS = 32
@@ -63,6 +84,9 @@ _PATIENCE = 10
 
 class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
     """Fits scalers and a network on raw data and predicts through both."""
+
+    input_scaler_: Any
+    targets_: Targets
 
     def fit(
         self,
@@ -124,11 +148,13 @@ dict or list of them, or dataset
         goes_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
         with unchanged_on_error(self):
             self._check_parameters()
+            if goes_on:
+                self.targets_ = self.targets_.going_on()  # a failure leaves that of before
             split_seed, seed = self._seeds()
             if is_stream(X, y):
                 refuse_with_stream(self.validation_split, sample_weight, groups, given)
-                stream = self._learn_stream(X, goes_on)
-                trial, batches = stream.first, self._stream_batches(stream, trains=True)
+                stream, means = self._learn_stream(X, goes_on)
+                trial, batches = stream.first, self._stream_batches(stream, means, trains=True)
                 validation = self._check_validation((None, None, None), validation_data)
             else:
                 refuse_sliced(X, X_val)
@@ -139,7 +165,7 @@ dict or list of them, or dataset
                 if validation is None:
                     groups = None if groups is None else groups[present]
                     rows, validation = self._split(rows, groups, split_seed)
-                self._count_y(rows, more=False)
+                self.targets_.count(rows.y, rows.weight, more=False)
                 if not goes_on:
                     self._fit_scalers(rows)
                 trial, batches = rows, self._batches_of(rows, seed)
@@ -150,18 +176,18 @@ dict or list of them, or dataset
         goes_on = self.__sklearn_is_fitted__()
         with unchanged_on_error(self):
             self._check_parameters()
+            if goes_on:
+                self.targets_ = self.targets_.going_on()  # a failure leaves that of before
             _, seed = self._seeds()
             rows, _ = self._read_rows(X, y, sample_weight, reset=not goes_on)
             if not goes_on:
-                learn_y(rows)
-            self._match_y(rows.y, "y")
-            self._count_y(rows, more=goes_on)
+                learn_y(rows.y)
+            self.targets_.match(rows.y, "y")
+            self.targets_.count(rows.y, rows.weight, more=goes_on)
             if not goes_on:
                 self._fit_scalers(rows)
             elif self.update_scalers:
-                for fitted in {"input_scaler_", "target_scaler_"} & set(vars(self)):
-                    # Of a copy: a failure leaves that of before.
-                    setattr(self, fitted, copy.deepcopy(getattr(self, fitted)))
+                self.input_scaler_ = copy.deepcopy(self.input_scaler_)
                 self._fit_scalers(rows, "partial_fit", is_new=False)
             self._train(rows, self._batches_of(rows, seed), None, seed, 1, goes_on)
         return self
@@ -185,58 +211,15 @@ dict or list of them, or dataset
     def _sk_visual_block_(self) -> Any:
         return visual_block(self)
 
-    # What the two kinds differ in
+    # What each kind says
 
     @abstractmethod
-    def _check_y(self, y: Any, name: str, reset: bool) -> Any:
-        """Return valid targets, with rows first; at first (``reset``) learn their columns."""
+    def _new_targets(self, y: Any, name: str) -> Targets:
+        """Return new targets for the kind of ``y``."""
 
     @abstractmethod
-    def _learn_y(self, rows: Rows, more: bool = False) -> None:
-        """Learn the kind of valid targets; from more rows, what they add."""
-
-    @abstractmethod
-    def _match_y(self, y: Any, name: str) -> None:
-        """Raise ``ValueError`` unless valid targets are of the kind that was learnt."""
-
-    @abstractmethod
-    def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
-        """Fit what stands between raw targets and the network's."""
-
-    @abstractmethod
-    def _offers(self) -> dict[str, Any]:
-        """Return what only this kind offers to a builder."""
-
-    @abstractmethod
-    def _make_loss(self, own: Any, outputs: Any) -> Any:
-        """Return the loss to compile with, given that of a compiled network and some outputs."""
-
-    @abstractmethod
-    def _check_outputs(self, network: Any, outputs: Any) -> None:
-        """Raise ``ValueError`` unless the network's outputs fit the targets."""
-
-    @abstractmethod
-    def _network_targets(self, y: Any, loss: Any) -> Any:
-        """Return targets as the network and its loss take them."""
-
-    @abstractmethod
-    def _make_metrics(self, metrics: Any) -> Any:
-        """Return new metrics to compile with, as the user names them."""
-
-    def _count_y(self, rows: Rows, more: bool) -> None:
-        """Count what class weights are made of, in rows of a kind that is known."""
-
-    def _forecast(self) -> tuple[int, list[int]] | None:
-        """Return steps and features of a target on an input's series, None of another."""
-        return None
-
-    def _loss_weight(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of training rows in the loss, given those of mean 1."""
-        return weight
-
-    def _split_labels(self, rows: Rows) -> np.ndarray | None:
-        """Return the labels to stratify the validation split by."""
-        return None
+    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
+        """Return what is checked of a network and rows."""
 
     # Reading
 
@@ -276,7 +259,10 @@ dict or list of them, or dataset
         """Return valid rows with a weight above 0, and which of the given ones they are."""
         arguments = [name + suffix for name in ("X", "y", "sample_weight")]
         X = read_inputs(self, X, reset=reset, name=arguments[0])
-        y = self._check_y(y, arguments[1], reset)
+        if reset:
+            check_given(self, y)
+            self.targets_ = self._new_targets(y, arguments[1])
+        y = self.targets_.check(self, y, arguments[1])
         check_same_length(**_by_name(arguments[0], X), **_by_name(arguments[1], y))
         if reset:
             self._input_shapes = each(lambda _, array: tuple(array.shape[1:]), X)
@@ -292,7 +278,7 @@ dict or list of them, or dataset
         if chosen is None or not isinstance(chosen, tuple):
             return chosen
         rows, _ = self._read_rows(*chosen, suffix="_val")
-        self._match_y(rows.y, "y_val")
+        self.targets_.match(rows.y, "y_val")
         return rows
 
     def _split(self, rows: Rows, groups: Any, seed: int) -> tuple[Rows, Rows | None]:
@@ -300,13 +286,13 @@ dict or list of them, or dataset
         if self.early_stopping and not is_splitter(share) and share == 0:
             share = EARLY_STOPPING_SHARE
         with seeded(seed):  # for splitters without a random_state
-            return hold_out(rows, share, self._split_labels(rows), groups, seed)
+            return hold_out(rows, share, self.targets_.strata(rows.y), groups, seed)
 
     def _know_y(self, rows: Rows, goes_on: bool, more: bool = False) -> None:
         if goes_on:
-            self._match_y(rows.y, "y")
+            self.targets_.match(rows.y, "y")
         else:
-            self._learn_y(rows, more)
+            self.targets_.learn(rows.y, more)
 
     def _open_stream(
         self, dataset: Any, name: str, visit: Callable[[Rows, bool], None], learns: bool = False
@@ -320,16 +306,20 @@ dict or list of them, or dataset
 
         return Stream(dataset, name, read, visit, learns)
 
-    def _learn_stream(self, dataset: Any, goes_on: bool) -> Stream:
-        """Return a dataset to train on, after learning from all of it."""
+    def _learn_stream(self, dataset: Any, goes_on: bool) -> tuple[Stream, Any]:
+        """Return a dataset to train on and its mean weights, after learning from all of it."""
+        means = None
 
         def visit(rows: Rows, is_first: bool) -> None:
+            nonlocal means
             self._know_y(rows, goes_on, more=not is_first)
-            self._count_y(rows, more=not is_first)
+            self.targets_.count(rows.y, rows.weight, more=not is_first)
+            means = means or self.targets_.mean_weights()
+            self.targets_.weigh(rows.y, rows.weight, means)
             if not goes_on:
                 self._fit_scalers(rows, "partial_fit", is_new=is_first)
 
-        return self._open_stream(dataset, "X", visit, learns=not goes_on)
+        return self._open_stream(dataset, "X", visit, learns=not goes_on), means
 
     # Scaling and training
 
@@ -345,7 +335,8 @@ dict or list of them, or dataset
             rows.X,
             self.input_scaler_,
         )
-        self._fit_target(rows, method, is_new)
+        series = series_of(self.input_scaler_)
+        self.targets_.fit(rows.y, rows.weight, method, is_new, series)
 
     def _make_scalers(self, parameter: str, routed: dict[str, Any], data: Any) -> Any:
         every = names(data)
@@ -357,14 +348,20 @@ dict or list of them, or dataset
             data,
         )
 
+    def _mean_weights(self, rows: Rows) -> Any:
+        means = self.targets_.mean_weights()
+        self.targets_.weigh(rows.y, rows.weight, means)
+        return means
+
     def _batches_of(self, rows: Rows, seed: int) -> Callable[[Any], Any]:
+        means = self._mean_weights(rows)
         return lambda loss: Batches(
-            self._arrays(rows, loss, _mean(rows.weight), trains=True), self.batch_size, seed
+            self._arrays(rows, loss, means, trains=True), self.batch_size, seed
         )
 
-    def _stream_batches(self, stream: Stream, trains: bool) -> Callable[[Any], Any]:
+    def _stream_batches(self, stream: Stream, means: Any, trains: bool) -> Callable[[Any], Any]:
         return lambda loss: StreamBatches(
-            stream, lambda rows: self._arrays(rows, loss, stream.mean_weight, trains)
+            stream, lambda rows: self._arrays(rows, loss, means, trains)
         )
 
     def _train(
@@ -412,15 +409,12 @@ dict or list of them, or dataset
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, goes_on)
             outputs = run_network(network, inputs)
-            self._check_outputs(network, outputs)
-            self._output_order = (
-                list(network.output_names) if isinstance(outputs, list | tuple) else None
-            )
+            self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
-        loss, metrics = self._compile(trained, origin, outputs, goes_on)
-        targets = self._as_outputs(self._network_targets(trial.y, loss))
+        loss, metrics = self._compile(trained, origin, goes_on)
+        targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
         check_loss(trained, inputs, targets, outputs)
-        check_metrics(self._as_outputs(metrics), targets, outputs)
+        check_metrics(self.targets_.as_outputs(metrics), targets, outputs)
         if not goes_on:
             self._find(network, rows, loss)
         return network, trained, loss
@@ -453,33 +447,28 @@ dict or list of them, or dataset
             self.input_scaler_,
         )
 
-    def _arrays(
-        self, rows: Rows, loss: Any, mean: float | None, trains: bool = False
-    ) -> tuple[Any, ...]:
+    def _arrays(self, rows: Rows, loss: Any, means: Any, trains: bool = False) -> tuple[Any, ...]:
         """Return inputs, targets and, if any, weights as the network takes them."""
-        targets = self._network_targets(rows.y, loss)
-        arrays = (self._scale_inputs(rows.X), self._as_outputs(targets))
-        weight = rows.weight
-        if mean is not None:  # rows of a batch without weights count once
-            weight = (np.ones(len(rows)) if weight is None else weight) / mean
-        if trains:
-            weight = self._loss_weight(rows.y, weight)
-        if weight is None:
-            return arrays
-        weight = weight.astype(keras.config.floatx())
-        # One axis less than the targets, as their losses have: of sequences, (n, 1).
-        weights = each(lambda _, y: weight.reshape(-1, *(1,) * (y.ndim - 2)), targets)
-        return (*arrays, self._as_outputs(weights))
+        targets = self.targets_.encode(rows.y, loss)
+        weights = self.targets_.weights(rows.y, rows.weight, means, targets, trains)
+        inputs, as_outputs = self._scale_inputs(rows.X), self.targets_.as_outputs
+        if weights is None:
+            return inputs, as_outputs(targets)
+        return inputs, as_outputs(targets), as_outputs(weights)
 
     def _validation_arrays(self, validation: Any, loss: Any) -> Any:
         if validation is None:
             return None
         if isinstance(validation, Rows):
-            return self._arrays(validation, loss, _mean(validation.weight))
-        stream = self._open_stream(
-            validation, "validation_data", lambda rows, _: self._match_y(rows.y, "y_val")
-        )
-        return self._stream_batches(stream, trains=False)(loss)
+            return self._arrays(validation, loss, self._mean_weights(validation))
+        means = self.targets_.mean_weights()
+
+        def visit(rows: Rows, _: bool) -> None:
+            self.targets_.match(rows.y, "y_val")
+            self.targets_.weigh(rows.y, rows.weight, means)
+
+        stream = self._open_stream(validation, "validation_data", visit)
+        return self._stream_batches(stream, means, trains=False)(loss)
 
     def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
         """Return the network to train and the one that says how its maker compiled it."""
@@ -489,32 +478,32 @@ dict or list of them, or dataset
             "input_shape": each(lambda _, array: tuple(array.shape[1:]), inputs),
             "input_scaler": self.input_scaler_,
             "hidden_layer_sizes": self.hidden_layer_sizes,
-            **self._offers(),
+            **self.targets_.offers(),
         }
         origin = make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
         if goes_on:
             return copy_network(self.network_), origin
         network = fresh_copy(origin) if origin is self.model else origin
-        forecast = self._forecast()
+        forecast = self.targets_.forecast(series_of(self.input_scaler_))
         return normalizing_instances(self.input_scaler_, network, inputs, forecast), origin
 
-    def _compile(self, network: Any, origin: Any, outputs: Any, goes_on: bool) -> tuple[Any, Any]:
+    def _compile(self, network: Any, origin: Any, goes_on: bool) -> tuple[Any, Any]:
         """Compile the network; return its loss and metrics. A compiled origin keeps its own."""
         own = origin if origin.compiled else None
         optimizer = make_optimizer(
             self.optimizer, self._routed_to("optimizer"), own and own.optimizer
         )
-        loss = self._make_loss(own and own.loss, outputs)
-        metrics = self._make_metrics(self.metrics)
+        targets, routed = self.targets_, self._routed_to("loss")
+        loss = targets.make_losses(own and own.loss if self.loss is None else self.loss, routed)
+        metrics = targets.make_metrics(self.metrics)
         keywords = self._routed_to("compile")
-        weighted = self._make_metrics(keywords.pop("weighted_metrics", None))
-        weights = self._loss_weights(keywords.pop("loss_weights", None))
+        weighted = targets.make_metrics(keywords.pop("weighted_metrics", None))
         network.compile(
             optimizer=optimizer,
-            loss=self._as_outputs(loss),
-            loss_weights=weights,
-            metrics=self._as_outputs(metrics),
-            weighted_metrics=self._as_outputs(weighted),
+            loss=targets.as_outputs(loss),
+            loss_weights=targets.loss_weights(keywords.pop("loss_weights", None)),
+            metrics=targets.as_outputs(metrics),
+            weighted_metrics=targets.as_outputs(weighted),
             **keywords,
         )
         network.optimizer.build(network.trainable_variables)
@@ -522,27 +511,15 @@ dict or list of them, or dataset
             carry_over(self.network_.optimizer, network.optimizer)
         return loss, metrics
 
-    def _loss_weights(self, weights: Any) -> Any:
-        """Return the weights of the outputs' losses in the structure of the outputs."""
-        return weights
-
-    def _as_outputs(self, by_name: Any) -> Any:
-        """Return what belongs to named outputs in the structure of the network's."""
-        if self._output_order is None:
-            return by_name
-        return [by_name[name] for name in self._output_order]
-
     def _predict(self, X: Any) -> Any:
         check_is_fitted(self)
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
         outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        # Without the maps of the inputs, which are scaled: it takes as long to make as to use them.
-        parts = ScaledNetwork(IDENTITY, self.network_, *self._output_maps())
-        if parts.outputs is IDENTITY:
-            return outputs
-        predicted = parts.unscale(keras.tree.map_structure(_as_float64, outputs), np)
-        self._warn_of_predicted(outputs, predicted)
+        outputs = self.targets_.by_name(self.network_, outputs)
+        predicted = self.targets_.decode(outputs)
+        for text in self.targets_.warnings(outputs, predicted):
+            warnings.warn(text, stacklevel=3)
         return predicted
 
     def _scaled_network(self) -> ScaledNetwork:
@@ -555,36 +532,19 @@ dict or list of them, or dataset
             inputs = each(
                 lambda name, map_: Chain((Take(tuple(numbers[name]), width), map_)), inputs
             )
-        return ScaledNetwork(inputs, self.network_, *self._output_maps())
+        columns = self.targets_.columns
+        order = None if columns is None else columns.order
+        return ScaledNetwork(inputs, self.network_, self.targets_.maps, order)
 
     def _subject(self, X: Any, y: Any) -> Subject:
         """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""
         check_is_fitted(self)
         X = None if X is None else read_inputs(self, X, reset=False)
         if y is not None:
-            y = self._check_y(y, "y", reset=False)
-            self._match_y(y, "y")
+            y = self.targets_.check(self, y, "y")
+            self.targets_.match(y, "y")
         return self._as_subject(self.network_, X, y, self.loss)
-
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        """Return what is checked of a network and rows."""
-        return Subject(network, self.input_scaler_, X=X, are_labels=True)
-
-    def _warn_of_predicted(self, outputs: Any, predicted: Any) -> None:
-        """Warn of what the network returned and the maps behind it could not take back."""
-
-    def _output_maps(self) -> tuple[Any, ...]:
-        """Return the maps from the network's outputs to what ``predict`` starts from."""
-        return (IDENTITY,)
 
 
 def _by_name(argument: str, data: Any) -> dict[str, Any]:
     return dict(zip([named(argument, name) for name in names(data)], parts(data), strict=True))
-
-
-def _mean(weight: np.ndarray | None) -> float | None:
-    return None if weight is None else float(weight.mean())
-
-
-def _as_float64(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64)

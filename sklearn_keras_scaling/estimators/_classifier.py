@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
 
-from .._optional import keras
-from .._validation import check_labels
+from .._validation import explained
 from ..bridge import ScaledNetwork, register_network
-from ..maps import IDENTITY, BothClasses
+from ..checks import Subject
+from ..targets import Labels, ManyLabels, Targets
 from ._base import BaseScaledKeras
-from ._compiling import loss_name, make_loss, make_metrics
-from ._data import Rows
-from ._networks import refuse_outputs
 
 
 class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
@@ -137,7 +135,6 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     array(['low', 'high'], dtype='<U4')
     """
 
-    _class_totals: dict[Any, float]
     _routes = ("model", "optimizer", "loss", "compile", "fit", "input_scaler")
 
     def __init__(
@@ -213,10 +210,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Of the dtype of ``classes_``; several labels as 0 and 1.
         """
-        probabilities = self.predict_proba(X)
-        if self._n_labels:
-            return (probabilities > 0.5).astype(np.int64)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return self.targets_.by_output.most_probable(self.predict_proba(X))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         """Train for one epoch on more rows, going on from what was learnt before.
@@ -240,10 +234,10 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
             As ``fit``.
         """
 
-        def learn_y(rows: Rows) -> None:
-            self._learn_y(rows)
-            if classes is not None and not self._n_labels:
-                self.classes_ = np.unique(classes)
+        def learn_y(y: np.ndarray) -> None:
+            self.targets_.learn(y)
+            if classes is not None and isinstance(self.targets_.by_output, Labels):
+                self.targets_.by_output.classes_ = np.unique(classes)
 
         return self._partial_fit(X, y, sample_weight, learn_y)
 
@@ -252,160 +246,19 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         tags.classifier_tags.multi_label = True
         return tags
 
-    # Labels
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels, sorted; of several labels a row, the numbers of their columns."""
+        return self.targets_.by_output.classes_
 
-    def _check_y(self, y: Any, name: str, reset: bool) -> np.ndarray:
-        return check_labels(self, y, name)
+    def _new_targets(self, y: Any, name: str) -> Targets:
+        with explained(y, name):
+            shape = y.shape if sparse.issparse(y) else np.shape(y)
+        kind = ManyLabels if len(shape) == 2 and shape[1] > 1 else Labels
+        return Targets(kind(self.class_weight, loss=self.loss).bound())
 
-    def _learn_y(self, rows: Rows, more: bool = False) -> None:
-        if more:
-            self._match_shape(rows.y, "y")
-        self._n_labels = rows.y.shape[1] if rows.y.ndim == 2 else 0
-        if self._n_labels:
-            self.classes_ = np.arange(self._n_labels)
-        else:
-            found = np.unique(rows.y)
-            self.classes_ = np.union1d(self.classes_, found) if more else found
-
-    def _match_y(self, y: np.ndarray, name: str) -> None:
-        self._match_shape(y, name)
-        unknown = [] if self._n_labels else np.setdiff1d(y, self.classes_).tolist()
-        if unknown:
-            raise ValueError(
-                f"The label {unknown[0]!r} is none of those that the first fit saw: "
-                f"{self.classes_.tolist()}."
-            )
-
-    def _match_shape(self, y: np.ndarray, name: str) -> None:
-        if y.shape[1:] != ((self._n_labels,) if self._n_labels else ()):
-            raise ValueError(
-                f"{name} has shape {y.shape}, but the y of fit had "
-                f"{self._n_labels or 'one column of'} labels. Pass labels of the same kind."
-            )
-
-    def _count_y(self, rows: Rows, more: bool) -> None:
-        if self._n_labels:
-            return
-        labels, index = np.unique(rows.y, return_inverse=True)
-        totals = np.bincount(index, rows.weight).tolist()
-        before = self._class_totals if more else {}
-        found = dict(zip(labels.tolist(), totals, strict=True))
-        self._class_totals = {
-            label: before.get(label, 0.0) + found.get(label, 0.0) for label in {**before, **found}
-        }
-
-    def _fit_target(self, rows: Rows, method: str, is_new: bool) -> None:
-        """Labels are not scaled."""
-
-    def _split_labels(self, rows: Rows) -> np.ndarray | None:
-        return None if self._n_labels else rows.y
-
-    def _loss_weight(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        if self.class_weight is None:
-            return weight
-        of_class = self._class_weights()[np.searchsorted(self.classes_, y)]
-        return of_class if weight is None else weight * of_class
-
-    def _class_weights(self) -> np.ndarray:
-        if self._n_labels:
-            raise ValueError("class_weight is for one label a row, but y has several columns.")
-        if self.class_weight == "balanced":
-            totals = np.array([self._class_totals.get(c, 0.0) for c in self.classes_.tolist()])
-            share = np.where(totals > 0, totals, np.inf)
-            return totals.sum() / ((totals > 0).sum() * share)
-        if not isinstance(self.class_weight, dict):
-            raise ValueError(
-                f'class_weight must be a dict, "balanced" or None, got {self.class_weight!r}.'
-            )
-        unknown = [label for label in self.class_weight if label not in self.classes_]
-        if unknown:
-            raise ValueError(
-                f"class_weight names the label {unknown[0]!r}, but y has {self.classes_.tolist()}."
-            )
-        weights = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
-        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise ValueError(
-                f"class_weight must have finite weights >= 0, one of them above 0, got "
-                f"{self.class_weight!r}."
-            )
-        return weights
-
-    # The network
-
-    def _output_maps(self) -> tuple[Any, ...]:
-        one_column = self._n_columns == 1 and not self._n_labels
-        return (BothClasses(),) if one_column else (IDENTITY,)
-
-    def _offers(self) -> dict[str, Any]:
-        count = len(self.classes_)
-        if count < 2:
-            raise ValueError(
-                f"y has one class only ({self.classes_.tolist()[0]!r}), but a classifier needs "
-                "at least two classes. Check how the rows were chosen."
-            )
-        loss = self.loss and loss_name(make_loss(self.loss, self._routed_to("loss")))
-        one_column = count == 2 and "categorical" not in (loss or "") and not self._n_labels
-        return {
-            "output_shape": (1,) if one_column else (count,),
-            "output_activation": "sigmoid" if one_column or self._n_labels else "softmax",
-            "n_classes": count,
-            "classes": self.classes_,
-        }
-
-    def _make_loss(self, own: Any, outputs: np.ndarray) -> Any:
-        binary = outputs.shape[1] == 1 or self._n_labels
-        default = "binary_crossentropy" if binary else "sparse_categorical_crossentropy"
-        given = own if self.loss is None else self.loss
-        loss = make_loss(default if given is None else given, self._routed_to("loss"))
-        name = loss_name(loss)
-        if isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits"):
-            raise ValueError(
-                f"loss={name!r} has from_logits=True, but the network must return probabilities "
-                "for predict_proba. End it with a sigmoid or softmax and use from_logits=False."
-            )
-        if "categorical" in name and self._n_labels:
-            raise ValueError(
-                f"loss={name!r} is for one class a row, but y has several labels a row. Use "
-                "'binary_crossentropy'."
-            )
-        if "categorical" in name and outputs.shape[1] == 1:
-            raise ValueError(
-                f"loss={name!r} needs a column for each class, but the network returns one. End it "
-                "with Dense(2, 'softmax'), or use 'binary_crossentropy'."
-            )
-        return loss
-
-    def _check_outputs(self, network: Any, outputs: Any) -> None:
-        count = len(self.classes_)
-        what, activation = ("labels", "sigmoid") if self._n_labels else ("classes", "softmax")
-        expected = f"y has {count} {what}. End the network with Dense({count}, {activation!r})"
-        widths = {count}
-        if count == 2 and not self._n_labels:
-            widths, expected = {1, 2}, expected + " or Dense(1, 'sigmoid')"
-        shape: tuple[int, ...] = getattr(outputs, "shape", ())
-        if len(shape) != 2 or shape[1] not in widths:
-            refuse_outputs(network, outputs, expected)
-        one_of_all = shape[1] > 1 and not self._n_labels
-        sums = outputs.sum(axis=1) if one_of_all else 1.0
-        if outputs.min() < 0 or outputs.max() > 1 or np.abs(sums - 1).max() > 0.01:
-            raise ValueError(
-                f"The network {network.name!r} returns {outputs[0].tolist()} for the first row, "
-                f"which are no probabilities. {expected.partition('. ')[2]}."
-            )
-        self._n_columns = shape[1]
-
-    def _network_targets(self, y: np.ndarray, loss: Any) -> np.ndarray:
-        if self._n_labels:
-            return y.astype("float32")
-        index = np.searchsorted(self.classes_, y)
-        if self._n_columns == 1:
-            return index[:, None].astype("float32")
-        if loss_name(loss).startswith("sparse"):
-            return index[:, None].astype("int32")
-        return np.eye(len(self.classes_), dtype="float32")[index]
-
-    def _make_metrics(self, metrics: Any) -> list[Any]:
-        return make_metrics(metrics)
+    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
+        return Subject(network, self.input_scaler_, X=X, are_labels=True)
 
 
 @register_network(ScaledKerasClassifier)

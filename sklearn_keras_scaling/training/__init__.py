@@ -1,6 +1,16 @@
 """Training and prediction in scaled space."""
 
 from ._clearing import clear_compiled
+from ._compiling import (
+    carry_over,
+    check_keywords,
+    check_loss,
+    check_metrics,
+    loss_name,
+    make_loss,
+    make_metrics,
+    make_optimizer,
+)
 from ._data import Batches, take_rows
 from ._loop import Training, train
 from ._metrics import TargetUnits
@@ -11,7 +21,15 @@ __all__ = [
     "Batches",
     "TargetUnits",
     "Training",
+    "carry_over",
+    "check_keywords",
+    "check_loss",
+    "check_metrics",
     "clear_compiled",
+    "loss_name",
+    "make_loss",
+    "make_metrics",
+    "make_optimizer",
     "predict_blocks",
     "seeded",
     "take_rows",

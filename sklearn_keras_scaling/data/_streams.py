@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
-from ._data import Rows
+from ._rows import Rows
 
 #: What the cardinality of an endless ``tf.data.Dataset`` is.
 _ENDLESS = -1
@@ -82,8 +82,6 @@ class Stream:
         Of the first batch.
     n_batches : int
         How many there are.
-    mean_weight : float or None
-        None if no batch has weights; rows of one without count once.
     """
 
     def __init__(
@@ -96,18 +94,14 @@ class Stream:
     ) -> None:
         self._dataset, self._name, self._read = dataset, name, read
         first: Any = None
-        self.n_batches, total, count, is_weighted = 0, 0.0, 0, False
+        self.n_batches = 0
         for rows in self.rows(learns):
             visit(rows, first is None)
             first = rows if first is None else first
             self.n_batches += 1
-            count += len(rows)
-            total += len(rows) if rows.weight is None else rows.weight.sum()
-            is_weighted = is_weighted or rows.weight is not None
         if first is None:
             raise ValueError(f"{name} yields no batches. Was everything filtered out?")
         self.first = first
-        self.mean_weight = total / count if is_weighted else None
 
     def rows(self, learns: bool = False) -> Iterator[Rows]:
         """Yield the rows of each batch, from the beginning."""

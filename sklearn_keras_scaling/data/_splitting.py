@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from ._data import Rows, is_stream
+from ._rows import Rows, is_stream
 
 #: Share that ``early_stopping=True`` holds out where nothing else says, as in scikit-learn.
 EARLY_STOPPING_SHARE = 0.1

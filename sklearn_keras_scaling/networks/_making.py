@@ -159,32 +159,6 @@ def _input_names(network: Any) -> set[str] | None:
     return {tensor.name for tensor in keras.tree.flatten(inputs)}
 
 
-def refuse_outputs(network: Any, outputs: Any, expected: str) -> None:
-    """Raise ``ValueError``: the outputs have another shape than was expected."""
-    found = keras.tree.map_structure(lambda output: ("batch", *output.shape[1:]), outputs)
-    raise ValueError(
-        f"The network {network.name!r} returns outputs of shape {found}, but {expected}."
-    )
-
-
-def named_outputs(network: Any, outputs: Any, names: set[str]) -> dict[str, Any] | None:
-    """Return the outputs by name, or None if they are others."""
-    if isinstance(outputs, dict):
-        found = dict(outputs)
-    elif isinstance(outputs, list | tuple) and hasattr(network, "output_names"):
-        found = dict(zip(network.output_names, outputs, strict=True))
-    else:
-        return None
-    return found if set(found) == names else None
-
-
-def as_outputs(network: Any, outputs: Any, named: Any) -> Any:
-    """Return what belongs to named outputs in the structure of the network's outputs."""
-    if isinstance(named, dict) and not isinstance(outputs, dict):
-        return [named[name] for name in network.output_names]
-    return named
-
-
 def _call(builder: Callable[..., Any], offers: dict[str, Any], routed: dict[str, Any]) -> Any:
     parameters = inspect.signature(builder).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

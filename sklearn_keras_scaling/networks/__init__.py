@@ -1,0 +1,5 @@
+"""Networks: the default one, a builder's, or a copy of the user's, tried on a few rows."""
+
+from ._making import fresh_copy, make_network, run_network
+
+__all__ = ["fresh_copy", "make_network", "run_network"]

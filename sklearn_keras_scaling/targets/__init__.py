@@ -1,0 +1,13 @@
+"""What stands between raw targets and a network's outputs: one object a target, one file a kind.
+
+Nothing here reads inputs, builds networks or trains them.
+"""
+
+from ._columns import TargetColumns
+from ._labels import Labels
+from ._many_labels import ManyLabels
+from ._numbers import Numbers
+from ._target import Target
+from ._targets import Targets
+
+__all__ = ["Labels", "ManyLabels", "Numbers", "Target", "TargetColumns", "Targets"]

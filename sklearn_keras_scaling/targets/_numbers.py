@@ -1,0 +1,235 @@
+"""Targets that are numbers, scaled for the network and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._optional import is_stock
+from .._validation import check_targets
+from ..bridge import widest_float
+from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
+from ..scaling import as_map, learn, make_scaler, scale
+from ..training import TargetUnits, loss_name, make_loss, make_metrics
+from ._target import Target
+from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
+
+# Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
+_NEEDS_RAW_TARGETS = {
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+}
+
+# Parts of the names of losses that compare probabilities or directions.
+_NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
+
+
+class Numbers(Target):
+    """Numbers of any rank, scaled along their last axis.
+
+    ``z = scaler.transform(y)`` is what the network learns; ``scaler.inverse_transform`` of what
+    it returns is predicted.
+
+    Parameters
+    ----------
+    scaler : str, transformer, list or None, default="standard"
+        As ``target_scaler`` of :class:`ScaledKerasRegressor`.
+    loss_units : {"scaled", "target"}, default="scaled"
+        Whether the loss compares scaled numbers, or numbers in target units.
+
+    Attributes
+    ----------
+    scaler_ : transformer, list or None
+        Fitted.
+    shape_ : tuple of int
+        Of the numbers of a row; empty for one number.
+    """
+
+    scaler_: Any
+    shape_: tuple[int, ...]
+
+    def __init__(self, scaler: Any = "standard", *, loss_units: str = "scaled") -> None:
+        self.scaler = scaler
+        self.loss_units = loss_units
+
+    def bound(self, name: Any = None, routed: Any = None) -> Any:
+        """Return a new target, with parameters for its scaler."""
+        target = super().bound(name)
+        target._routed_to_scaler = routed or {}
+        return target
+
+    # Raw values
+
+    def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
+        """Return numbers as finite float64."""
+        return check_targets(estimator, y, argument)
+
+    def learn(self, y: np.ndarray, more: bool = False) -> None:
+        """Learn the shape of a row."""
+        if more:
+            self.match(y, "y")
+        self.shape_ = y.shape[1:]
+
+    def match(self, y: np.ndarray, argument: str) -> None:
+        """Raise ``ValueError`` unless rows have the shape of those of ``fit``."""
+        if y.shape[1:] != self.shape_:
+            raise ValueError(
+                f"{argument} has samples of shape {y.shape[1:]}, but the y of fit had samples of "
+                f"shape {self.shape_}. Pass targets of the same kind."
+            )
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers a row has."""
+        return math.prod(self.shape_)
+
+    def fit(
+        self, y: np.ndarray, weight: np.ndarray | None, method: str, is_new: bool, series: Any
+    ) -> None:
+        """Fit the scaler; of a target on an input's series, take its statistics."""
+        if series is not None:
+            self._refuse_for_series()
+            self.scaler_ = series.scaler_of(self.shape_)
+            return
+        parameter, columns = self._named("target_scaler"), self._columns(y)
+        if is_new:
+            self.scaler_ = make_scaler(parameter, self.scaler, self._routed_to_scaler, columns)
+        learn(parameter, self.scaler_, columns, None, weight, method)
+        scaled = np.shape(scale(parameter, self.scaler_, columns[:1]))
+        if scaled != (1, *columns.shape[1:]):
+            raise ValueError(
+                f"{parameter}={self.scaler_!r} turns {columns.shape[-1]} columns of y into shape "
+                f"{scaled} a row. Use a transformer that keeps the columns."
+            )
+
+    def _refuse_for_series(self) -> None:
+        if self.name_ is not None or len(self.shape_) > 2:
+            raise ValueError(
+                "input_scaler='instance' needs y of shape (n_samples,), (n_samples, n_steps) or "
+                "(n_samples, n_steps, n_features), got "
+                + (f"samples of shape {self.shape_}." if self.name_ is None else "several outputs.")
+            )
+        if self.scaler != "standard" or self._routed_to_scaler:
+            raise ValueError(
+                "input_scaler='instance' scales the target with the statistics of its series, but "
+                f"target_scaler={self.scaler!r} was given. Leave it at 'standard'."
+            )
+
+    def forecast(self, series: Any) -> tuple[int, list[int]] | None:
+        """Return steps and features on an input's series."""
+        found: tuple[int, list[int]] = series.forecast_of(self.shape_)
+        return found
+
+    # The network
+
+    def offers(self) -> dict[str, Any]:
+        """Return the shape of a row, and the activation that reaches the scaled numbers."""
+        return {
+            "output_shape": self.shape_ or (1,),
+            "output_activation": _activation(as_map(self.scaler_)),
+            "target_scaler": self.scaler_,
+        }
+
+    @property
+    def expected(self) -> str:
+        """What a network should return."""
+        y, shape = self._named("y"), self.shape_ or (1,)
+        if len(shape) > 1:
+            return f"{y} has samples of shape {shape}. End the network with that shape"
+        columns = f"{shape[0]} column{'s' if shape[0] > 1 else ''}"
+        return f"{y} has {columns}. End the network with Dense({shape[0]})"
+
+    def fit_output(self, output: np.ndarray, network: str) -> bool:
+        """Learn whether the output has an axis of length 1 behind the others."""
+        shape, found = self.shape_ or (1,), tuple(output.shape[1:])
+        if found not in (shape, (*shape, 1)):
+            return False
+        self._has_axis = found != shape
+        map_ = as_map(self.scaler_)
+        self._domain = None if map_.is_affine else map_.inverse_domain(shape[-1])
+        first = (Squeeze(),) if self._has_axis else ()
+        last = (Squeeze(),) if self.shape_ == () else ()
+        # Bounded: beyond the ends of the inverse's domain a prediction stays at the end.
+        self.map_ = Chain((*first, Inverse(map_.bounded()), *last))
+        return True
+
+    def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
+        """Return the loss; by default "mean_squared_error"."""
+        if self.loss_units not in ("scaled", "target"):
+            raise ValueError(f'loss_units must be "scaled" or "target", got {self.loss_units!r}.')
+        made = make_loss("mean_squared_error" if loss is None else loss, routed)
+        map_ = as_map(self.scaler_)
+        self._check_loss_kind(made, map_)
+        if self.loss_units == "scaled" or self.scaler_ is None:
+            return made
+        return TargetUnitsLoss(made, to_target_units(map_, self.shape_, self._has_axis))
+
+    def _check_loss_kind(self, loss: Any, map_: Map) -> None:
+        if not is_stock(loss):
+            return
+        name = loss_name(loss)
+        low, high = map_.output_range
+        probabilities = "crossentropy" in name and not (low >= 0 and high <= 1)
+        if probabilities or any(part in name for part in _NOT_FOR_NUMBERS):
+            raise ValueError(
+                f"loss={name!r} compares class probabilities and cannot train a regressor. Use a "
+                "regression loss, for example 'mean_squared_error', or ScaledKerasClassifier."
+            )
+        is_scaled = self.scaler is not None and self.loss_units == "scaled"
+        if name in _NEEDS_RAW_TARGETS and is_scaled:
+            raise ValueError(
+                f"loss={name!r} means nothing for targets scaled by target_scaler="
+                f"{self.scaler!r}, which may be negative. Use loss_units='target' to "
+                "compute it in target units, or a loss of differences such as "
+                "'mean_squared_error'."
+            )
+
+    def make_metrics(self, metrics: Any) -> list[Any]:
+        """Return metrics in target units."""
+        map_ = as_map(self.scaler_)
+        if self.name_ is not None and metrics is not None and not isinstance(metrics, list | tuple):
+            metrics = [metrics]
+        return [
+            TargetUnits(metric, units_of(map_for(metric, map_), self.shape_, self._has_axis))
+            for metric in make_metrics(metrics, widest_float())
+        ]
+
+    def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
+        """Return scaled numbers."""
+        scaled: np.ndarray = scale(self._named("target_scaler"), self.scaler_, self._columns(y))
+        return scaled[..., None] if self._has_axis else scaled
+
+    # Predictions
+
+    def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
+        """Tell of rows beyond the domain of the scaler's inverse, or without a number."""
+        if self._domain is None:
+            return []
+        found, parameter = [], self._named("target_scaler")
+        n_rows = rows_beyond(self._domain, output[..., 0] if self._has_axis else output)
+        if n_rows:
+            found.append(
+                f"{parameter}: {n_rows} of {len(output)} rows are predicted beyond the numbers "
+                "that its inverse is defined for, and stay at the end of them. Are these rows "
+                "like those of fit?"
+            )
+        n_rows = rows_not_finite(predicted)
+        if n_rows and not rows_not_finite(output):
+            found.append(
+                f"{parameter}: the inverse turns {n_rows} rows of predictions into NaN or "
+                "infinities. Use a scaler whose inverse is defined for all numbers."
+            )
+        return found
+
+    def _columns(self, y: np.ndarray) -> np.ndarray:
+        """Return numbers as scalers and networks take them: with one axis or more behind rows."""
+        return y.reshape(len(y), -1) if y.ndim == 1 else y
+
+
+def _activation(map_: Map) -> str:
+    low, high = map_.output_range
+    within = "sigmoid" if low >= 0 and high <= 1 else "tanh"
+    return within if low >= -1 and high <= 1 else "linear"

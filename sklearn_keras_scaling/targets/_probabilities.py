@@ -1,0 +1,42 @@
+"""What all targets that are labels ask of a network: probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._optional import keras
+from ..training import loss_name
+
+
+def check_probabilities(output: np.ndarray, network: str, advice: str, add_up: bool) -> None:
+    """Raise ``ValueError`` unless a few rows of an output are probabilities.
+
+    Parameters
+    ----------
+    output : ndarray of shape (n, ..., n_columns)
+        What the network returns.
+    network : str
+        Its name.
+    advice : str
+        What to do.
+    add_up : bool
+        Whether each row must sum to 1.
+    """
+    sums = output.sum(axis=-1) if add_up else 1.0
+    if output.min() < 0 or output.max() > 1 or np.abs(sums - 1).max() > 0.01:
+        raise ValueError(
+            f"The network {network!r} returns {output[0].tolist()} for the first row, which are "
+            f"no probabilities. {advice}."
+        )
+
+
+def refuse_logits(loss: Any) -> None:
+    """Raise ``ValueError`` if a loss takes logits."""
+    if isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits"):
+        raise ValueError(
+            f"loss={loss_name(loss)!r} has from_logits=True, but the network must return "
+            "probabilities for predict_proba. End it with a sigmoid or softmax and use "
+            "from_logits=False."
+        )

@@ -1,0 +1,181 @@
+"""What an estimator asks of a target, whatever its kind."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from .._structure import named
+from ..maps import IDENTITY, Map
+
+
+class Target(BaseEstimator, ABC):
+    """One target: raw values on one side, an output of the network on the other.
+
+    The constructor's parameters say of which kind; :meth:`bound` makes a new one for each fit,
+    which learns in this order: :meth:`learn` and :meth:`count` (the kind of values, and what is
+    there of them), :meth:`fit` (scalers), :meth:`fit_output` (the network's layout).
+
+    Attributes
+    ----------
+    name_ : str or None
+        Of the output, where there are several.
+    scaler_ : object or None
+        Fitted, where something scales.
+    map_ : Map
+        From the network's output to what is predicted, in raw units.
+    """
+
+    name_: Any = None
+    scaler_: Any = None
+    map_: Map = IDENTITY
+
+    def bound(self, name: Any = None) -> Any:
+        """Return a new target of the same parameters, for an output of this name."""
+        target = clone(self)
+        target.name_ = name
+        return target
+
+    # Raw values
+
+    @abstractmethod
+    def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
+        """Return valid values, rows first.
+
+        Parameters
+        ----------
+        estimator : object
+            Named in errors.
+        y : array-like
+            Raw values.
+        argument : str
+            Of the estimator, for errors.
+        """
+
+    @abstractmethod
+    def learn(self, y: np.ndarray, more: bool = False) -> None:
+        """Learn the kind of valid values; from more rows, what they add."""
+
+    @abstractmethod
+    def match(self, y: np.ndarray, argument: str) -> None:
+        """Raise ``ValueError`` unless valid values are of the kind that was learnt."""
+
+    def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
+        """Count what is there of values whose kind is known."""
+
+    def strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Return what a validation split is stratified by."""
+        return None
+
+    def going_on(self) -> Any:
+        """Return a copy that may go on learning."""
+        other = copy.copy(self)
+        other.scaler_ = copy.deepcopy(self.scaler_)
+        return other
+
+    def fit(
+        self, y: np.ndarray, weight: np.ndarray | None, method: str, is_new: bool, series: Any
+    ) -> None:
+        """Fit what scales the values, or let it go on.
+
+        Parameters
+        ----------
+        y : ndarray
+            Valid values.
+        weight : ndarray of shape (n_samples,) or None
+            Of the rows.
+        method : {"fit", "partial_fit"}
+            Of the scaler.
+        is_new : bool
+            Whether a new one is to be made.
+        series : InstanceScaler or None
+            That of an input whose series the target continues.
+        """
+
+    def forecast(self, series: Any) -> tuple[int, list[int]] | None:
+        """Return steps and features of a target on an input's series, None of another."""
+        return None
+
+    # The network
+
+    @abstractmethod
+    def offers(self) -> dict[str, Any]:
+        """Return what a builder of networks may ask for: ``output_shape`` and more."""
+
+    @property
+    @abstractmethod
+    def expected(self) -> str:
+        """What a network should return, and how to end it so, for errors."""
+
+    @abstractmethod
+    def fit_output(self, output: np.ndarray, network: str) -> bool:
+        """Learn the layout of the network's output from a few rows, and set ``map_``.
+
+        Parameters
+        ----------
+        output : ndarray
+            What the network returns for them.
+        network : str
+            Its name, for errors.
+
+        Returns
+        -------
+        fits : bool
+            Whether its shape is one of those that are expected.
+        """
+
+    @abstractmethod
+    def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
+        """Return the loss to compile with; for None, that of the parameter or the default."""
+
+    @abstractmethod
+    def make_metrics(self, metrics: Any) -> list[Any]:
+        """Return new metrics to compile with."""
+
+    @abstractmethod
+    def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
+        """Return values as the network's loss takes them, with the axes of its output."""
+
+    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of values, given those of their rows; None if all count once."""
+        return weight
+
+    def weights(
+        self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
+    ) -> np.ndarray | None:
+        """Return the weights of values in the loss.
+
+        Parameters
+        ----------
+        y : ndarray
+            Valid values.
+        weight : ndarray of shape (n_samples,) or None
+            Of the rows.
+        mean : float or None
+            That of :meth:`cells` over all of the data; None if they have no weights.
+        trains : bool
+            Whether the values are trained on.
+        """
+        if mean is None:
+            return None
+        cells = self.cells(y, weight)
+        return (np.ones(len(y)) if cells is None else cells) / mean
+
+    # Predictions
+
+    def decode(self, output: np.ndarray) -> np.ndarray:
+        """Return what is predicted, in raw units, given what the network returned."""
+        if self.map_ is IDENTITY:
+            return output
+        return self.map_.forward(output.astype(np.float64), np)
+
+    def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
+        """Return what must be told of predictions."""
+        return []
+
+    def _named(self, parameter: str) -> str:
+        return named(parameter, self.name_)

@@ -1,0 +1,239 @@
+"""All targets of an estimator: one, or one for each named output."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._optional import keras
+from .._structure import each, named, names, parts
+from .._validation import check_given, did_you_mean
+from ._columns import TargetColumns
+from ._outputs import named_outputs, refuse_outputs
+from ._target import Target
+from ._weights import MeanWeight
+
+
+class Targets:
+    """What an estimator does with all its targets, the only place that knows of several.
+
+    Parameters
+    ----------
+    by_output : Target or dict of Target
+        New ones, by the name of the network's output.
+    columns : TargetColumns, default=None
+        Where a table has them.
+    """
+
+    def __init__(self, by_output: Any, columns: TargetColumns | None = None) -> None:
+        self.by_output = by_output
+        self.columns = columns
+        self._output_order: list[str] | None = None
+
+    @property
+    def are_several(self) -> bool:
+        """Whether the outputs have names."""
+        return isinstance(self.by_output, dict)
+
+    def going_on(self) -> Targets:
+        """Return a copy that may go on learning."""
+        return Targets(each(lambda _, target: target.going_on(), self.by_output), self.columns)
+
+    # Raw values
+
+    def check(self, estimator: Any, y: Any, argument: str) -> Any:
+        """Return valid values, rows first, in the structure of the outputs."""
+        check_given(estimator, y)
+        given = dict(y) if isinstance(y, Mapping) else y
+        if self.columns is not None:
+            given = self.columns.split(y, argument)
+        if set(names(given) if self.are_several else [None]) != set(names(self.by_output)):
+            raise ValueError(
+                f"{argument} has {_told(given)}, but the y of fit had {_told(self.by_output)}. "
+                "Pass targets of the same kind."
+            )
+        return self._each(lambda key, t, one: t.check(estimator, one, named(argument, key)), given)
+
+    def learn(self, y: Any, more: bool = False) -> None:
+        """Learn the kind of valid values; from more rows, what they add."""
+        self._each(lambda _, target, one: target.learn(one, more), y)
+
+    def match(self, y: Any, argument: str) -> None:
+        """Raise ``ValueError`` unless valid values are of the kind that was learnt."""
+        self._each(lambda key, target, one: target.match(one, named(argument, key)), y)
+
+    def count(self, y: Any, weight: np.ndarray | None, more: bool) -> None:
+        """Count what is there of values whose kind is known."""
+        self._each(lambda _, target, one: target.count(one, weight, more), y)
+
+    def strata(self, y: Any) -> np.ndarray | None:
+        """Return what a validation split is stratified by: the labels of one target alone."""
+        return None if self.are_several else self.by_output.strata(y)
+
+    def fit(self, y: Any, weight: Any, method: str, is_new: bool, series: Any) -> None:
+        """Fit what scales the values, or let it go on."""
+        self._each(lambda _, target, one: target.fit(one, weight, method, is_new, series), y)
+
+    # Weights in the loss
+
+    def mean_weights(self) -> Any:
+        """Return new means of the values' weights."""
+        return self._each(lambda _, __: MeanWeight())
+
+    def weigh(self, y: Any, weight: np.ndarray | None, means: Any) -> None:
+        """Add rows to the means."""
+
+        def add(_: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> None:
+            mean.add(target.cells(one, weight), len(one))
+
+        self._each(add, y, means)
+
+    def weights(self, y: Any, weight: Any, means: Any, encoded: Any, trains: bool) -> Any:
+        """Return the weights of encoded values in the loss, None if all count alike."""
+
+        def of(_: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> Any:
+            return target.weights(one, weight, mean.value, trains)
+
+        found = self._each(of, y, means)
+        if all(one is None for one in parts(found)):
+            return None
+        return each(lambda _, one, weights: _shaped(one, weights), encoded, found)
+
+    # The network
+
+    def offers(self) -> dict[str, Any]:
+        """Return what a builder may ask for, by what it is and by output."""
+        offers: dict[str, Any] = self._each(lambda _, target: target.offers())
+        if not self.are_several:
+            return offers
+        every = dict.fromkeys(key for offer in offers.values() for key in offer)
+        return {
+            key: {name: offer[key] for name, offer in offers.items() if key in offer}
+            for key in every
+        }
+
+    def forecast(self, series: Any) -> tuple[int, list[int]] | None:
+        """Return steps and features of a target on an input's series, None of another."""
+        found: tuple[int, list[int]] | None = None
+        if series is not None and not self.are_several:
+            found = self.by_output.forecast(series)
+        return found
+
+    def fit_outputs(self, network: Any, outputs: Any) -> None:
+        """Learn the layout of a network's outputs from a few rows.
+
+        Raises
+        ------
+        ValueError
+            If they are not what the targets need.
+        """
+        found = outputs
+        if self.are_several:
+            found = named_outputs(network, outputs, set(self.by_output))
+            if found is None:
+                refuse_outputs(
+                    network,
+                    outputs,
+                    f"y has the outputs {sorted(self.by_output)}. Return a dict of outputs with "
+                    "these keys, or name the output layers so",
+                )
+        elif not hasattr(outputs, "shape"):
+            refuse_outputs(network, outputs, self.by_output.expected)
+
+        def fit(_: Any, target: Target, output: np.ndarray) -> None:
+            if not target.fit_output(output, network.name):
+                refuse_outputs(network, outputs, target.expected)
+
+        self._each(fit, found)
+        is_list = isinstance(outputs, list | tuple)
+        self._output_order = list(network.output_names) if is_list else None
+
+    def make_losses(self, loss: Any, routed: dict[str, Any]) -> Any:
+        """Return the loss of each output."""
+        values = self._values("loss", loss)
+        return self._each(lambda name, target: target.make_loss(values[name], routed))
+
+    def make_metrics(self, metrics: Any) -> Any:
+        """Return new metrics of each output."""
+        values = self._values("metrics", metrics)
+        return self._each(lambda name, target: target.make_metrics(values[name]))
+
+    def loss_weights(self, weights: Any) -> Any:
+        """Return the weights of the outputs' losses in the structure of the outputs."""
+        if not isinstance(weights, dict):
+            return weights
+        # By name: Keras takes the entries of a dict for outputs in a list in sorted order.
+        values = self._values("compile__loss_weights", weights)
+        return self.as_outputs({name: 1.0 if v is None else v for name, v in values.items()})
+
+    def encode(self, y: Any, losses: Any) -> Any:
+        """Return values as the losses take them, by output."""
+        return self._each(lambda _, target, one, loss: target.encode(one, loss), y, losses)
+
+    def as_outputs(self, by_name: Any) -> Any:
+        """Return what belongs to named outputs in the structure of the network's."""
+        if self._output_order is None:
+            return by_name
+        return [by_name[name] for name in self._output_order]
+
+    def _values(self, parameter: str, value: Any) -> dict[Any, Any]:
+        """Return what a parameter says of each output; a dict may leave out some."""
+        every = names(self.by_output)
+        if not self.are_several or not isinstance(value, dict) or "class_name" in value:
+            if not (isinstance(value, list) and parameter == "loss" and self.are_several):
+                return dict.fromkeys(every, value)
+            if not self._output_order:
+                raise ValueError(
+                    f"loss is a list, but the outputs have names. Give a dict of losses for "
+                    f"{', '.join(map(repr, every))}."
+                )
+            return dict(zip(self._output_order, value, strict=True))
+        unknown = [name for name in value if name not in every]
+        if unknown:
+            raise ValueError(
+                f"{parameter} names the output {unknown[0]!r}, which y has not. "
+                f"{did_you_mean(unknown[0], every)}"
+            )
+        return {name: value.get(name) for name in every}
+
+    # Predictions
+
+    @property
+    def maps(self) -> Any:
+        """The maps from the network's outputs to what is predicted."""
+        return self._each(lambda _, target: target.map_)
+
+    def by_name(self, network: Any, outputs: Any) -> Any:
+        """Return what a network returned by the names of the outputs."""
+        if not self.are_several or isinstance(outputs, dict):
+            return outputs
+        return dict(zip(network.output_names, outputs, strict=True))
+
+    def decode(self, outputs: Any) -> Any:
+        """Return what is predicted, in raw units, given outputs by name."""
+        return self._each(lambda _, target, output: target.decode(output), outputs)
+
+    def warnings(self, outputs: Any, predicted: Any) -> list[str]:
+        """Return what must be told of predictions."""
+        found = self._each(lambda _, target, *one: target.warnings(*one), outputs, predicted)
+        return found if not self.are_several else list(itertools.chain(*found.values()))
+
+    def _each(self, function: Any, *others: Any) -> Any:
+        return each(function, self.by_output, *others)
+
+
+def _told(targets: Any) -> str:
+    return f"the outputs {sorted(targets)}" if isinstance(targets, dict) else "one without a name"
+
+
+def _shaped(y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return weights with one axis less than encoded values, as their losses have.
+
+    Of sequences, (n, 1): Keras does not spread weights of shape (n,) over steps.
+    """
+    weight = np.ones(len(y)) if weight is None else weight
+    missing = (1,) * max(0, y.ndim - 1 - weight.ndim)
+    return weight.astype(keras.config.floatx()).reshape(*weight.shape, *missing)
