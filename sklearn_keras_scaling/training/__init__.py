@@ -2,18 +2,27 @@
 
 from ._clearing import clear_compiled
 from ._data import Batches, take_rows
+from ._distributions import DistributionLoss, OfLocation, make_distribution_metric
 from ._loop import Training, train
 from ._metrics import TargetUnits
+from ._missing import MissingLoss
 from ._prediction import predict_blocks
 from ._random import seeded
+from ._told import read, told
 
 __all__ = [
     "Batches",
+    "DistributionLoss",
+    "MissingLoss",
+    "OfLocation",
     "TargetUnits",
     "Training",
     "clear_compiled",
+    "make_distribution_metric",
     "predict_blocks",
+    "read",
     "seeded",
     "take_rows",
+    "told",
     "train",
 ]
