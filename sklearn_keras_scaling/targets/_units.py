@@ -9,6 +9,7 @@ import numpy as np
 from .._optional import keras
 from ..bridge import inverse_model
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
+from ..training import told
 
 # Metrics that adding a constant to a column of targets and predictions does not change.
 _OF_DIFFERENCES = (
@@ -47,7 +48,8 @@ class TargetUnitsLoss(keras.losses.Loss):
         """Return what Keras needs to restore it in a checkpoint."""
         return {
             **super().get_config(),
-            "loss": keras.saving.serialize_keras_object(self.loss),
+            "dtype": self.dtype,
+            "loss": told(self.loss),
             "inverse": keras.saving.serialize_keras_object(self.inverse),
         }
 

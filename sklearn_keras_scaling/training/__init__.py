@@ -12,13 +12,19 @@ from ._compiling import (
     make_optimizer,
 )
 from ._data import Batches, take_rows
+from ._distributions import DistributionLoss, OfLocation, make_distribution_metric
 from ._loop import Training, train
 from ._metrics import TargetUnits
+from ._missing import MissingLoss
 from ._prediction import predict_blocks
 from ._random import seeded
+from ._told import read, told
 
 __all__ = [
     "Batches",
+    "DistributionLoss",
+    "MissingLoss",
+    "OfLocation",
     "TargetUnits",
     "Training",
     "carry_over",
@@ -27,11 +33,14 @@ __all__ = [
     "check_metrics",
     "clear_compiled",
     "loss_name",
+    "make_distribution_metric",
     "make_loss",
     "make_metrics",
     "make_optimizer",
     "predict_blocks",
+    "read",
     "seeded",
     "take_rows",
+    "told",
     "train",
 ]

@@ -7,11 +7,11 @@ import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from .._optional import is_stock, keras
-from ._metrics import TargetUnits
-from ._random import seeded
+import numpy as np
 
-_TARGET_UNITS = "sklearn_keras_scaling>TargetUnits"
+from .._optional import is_stock, keras
+from ._random import seeded
+from ._told import PACKAGE, told, wrapped
 
 # Layers that do what their configuration does not tell; so do those that adapt to data.
 _OPAQUE = {"Lambda", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
@@ -87,16 +87,14 @@ def compile_arguments(network: Any) -> dict[str, Any]:
     return network._compile_config.config
 
 
-def copied(part: Any) -> Any:
-    """Return a copy of a metric; names, losses and functions have no state, and stay."""
-    if not isinstance(part, keras.metrics.Metric):
-        return part
-    return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
-
-
 def constants(network: Any) -> list[Any]:
-    """Return the network's metrics in target units that hold constants as weights, in order."""
-    return [m for m in _parts(compile_arguments(network)) if _has_constants(m)]
+    """Return the variables of the network's metrics that hold constants, in order."""
+    return [
+        constant
+        for part in _parts(compile_arguments(network))
+        for each in wrapped(part)
+        for constant in getattr(each, "constants_as_weights", ())
+    ]
 
 
 def _parts(structure: Any) -> list[Any]:
@@ -128,26 +126,29 @@ def _plain_attributes(network: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _has_constants(part: Any) -> bool:
-    return isinstance(part, TargetUnits) and part.inverse is None
-
-
 def _key_of_part(part: Any) -> Hashable:
     """Return losses and metrics by what they are, functions by identity: a key keeps them."""
     if part is None or isinstance(part, str) or hasattr(part, "__code__"):
         return part
     if not isinstance(part, (keras.losses.Loss, keras.metrics.Metric)):
         raise UniqueError(f"{type(part).__name__} is an object of its own")
-    node = keras.saving.serialize_keras_object(part)
-    # Private: the configuration of some (Huber) has not what their function is given.
-    arguments = getattr(getattr(part, "metric", part), "_fn_kwargs", {})
-    if isinstance(part, keras.metrics.Metric):
-        copy = copied(part)
-        if getattr(getattr(copy, "metric", copy), "_fn_kwargs", {}) != arguments:
-            raise UniqueError(f"the configuration of {part.name} does not tell all that it is")
-    if _has_constants(part):
-        node["config"]["inverse"] = [list(part.loc.shape), list(part.scale.shape)]
-    return _written(node), repr(sorted(arguments.items()))
+    # Distributions as they are: a class may have been written anew under the name of another.
+    distributions = [getattr(each, "distribution", None) for each in wrapped(part)]
+    return _written(_without_constants(told(part))), tuple(distributions)
+
+
+def _without_constants(node: Any) -> Any:
+    """Return a configuration with shapes in place of the numbers that are held as weights."""
+    if isinstance(node, (list, tuple)):
+        return [_without_constants(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: _without_constants(value) for name, value in node.items()}
+    if str(node.get("registered_name")).startswith(PACKAGE):
+        inverse = node["config"].get("inverse")
+        if isinstance(inverse, list):
+            node["config"]["inverse"] = [list(np.shape(numbers)) for numbers in inverse]
+    return node
 
 
 def _without_variables(node: dict[str, Any], optimizer: Any) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def _check_stock(node: Any) -> None:
         is_known = (
             module.split(".")[0] == "keras"
             or (name.startswith("__") and name != "__lambda__")
-            or node.get("registered_name") == _TARGET_UNITS
+            or str(node.get("registered_name")).startswith(PACKAGE)
         )
         if name in _OPAQUE or adapts or not is_known:
             raise UniqueError(f"{name} does what its configuration does not tell")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from .._optional import keras, widest_float
+from .._optional import keras
+from ._missing import check_metric, update_present
+from ._told import read, told
+from ._units import Unscaling
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class TargetUnits(keras.metrics.Metric):
+class TargetUnits(Unscaling, keras.metrics.Metric):
     """A metric of scaled targets and predictions, computed after scaling both back.
 
     Parameters
@@ -21,27 +22,51 @@ class TargetUnits(keras.metrics.Metric):
         From scaled space z to target units: ``(loc, scale)`` for z * scale + loc, or a model.
         The numbers are weights of the metric, so that a compiled loop serves all of them; those
         of a model are constants of the loop.
+    has_missing : bool, default=False
+        Whether targets may be NaN, and are left out then.
+
+    Raises
+    ------
+    ValueError
+        If the metric cannot leave out missing targets, but has to.
+
+    Notes
+    -----
+    Without missing targets all is computed as Keras does. With them, a mean is over the cells
+    that are there, and R2 over those of each column; a column without any has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> metric = TargetUnits(keras.metrics.MeanAbsoluteError(), (0.0, 10.0), has_missing=True)
+    >>> float(metric(np.array([[1.0, np.nan]]), np.array([[1.5, 4.0]])))
+    5.0
     """
 
-    def __init__(self, metric: Any, inverse: Any, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        metric: Any,
+        inverse: Any,
+        name: str | None = None,
+        has_missing: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name or metric.name, **kwargs)
         self.metric = metric
-        if isinstance(inverse, (tuple, list)):
-            self.loc, self.scale = (
-                self._add_constant(name, value)
-                for name, value in zip(("loc", "scale"), inverse, strict=True)
-            )
-            self.inverse = None
-        else:
-            self.inverse = inverse
+        self.has_missing = has_missing
+        self._set_inverse(inverse)
         if hasattr(metric, "_direction"):  # tells callbacks whether less is better
             self._direction = metric._direction
+        if has_missing:
+            check_metric(metric)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch, given in scaled space."""
-        self.metric.update_state(
-            self._unscale(y_true), self._unscale(y_pred), sample_weight=sample_weight
-        )
+        y_true, y_pred = self._unscale(y_true), self._unscale(y_pred)
+        if self.has_missing:
+            update_present(self.metric, y_true, y_pred, sample_weight)
+        else:
+            self.metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def result(self) -> Any:
         """Return the metric in target units."""
@@ -53,33 +78,14 @@ class TargetUnits(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        if self.inverse is None:
-            numbers = (keras.ops.convert_to_numpy(v).tolist() for v in (self.loc, self.scale))
-            inverse: Any = list(numbers)
-        else:
-            inverse = keras.saving.serialize_keras_object(self.inverse)
         return {
             "name": self.name,
-            "metric": keras.saving.serialize_keras_object(self.metric),
-            "inverse": inverse,
+            "metric": told(self.metric),
+            "inverse": self._inverse_config(),
+            "has_missing": self.has_missing,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TargetUnits:
         """Restore it from a checkpoint's configuration."""
-        parts = {
-            part: keras.saving.deserialize_keras_object(config.pop(part))
-            for part in ("metric", "inverse")
-        }
-        return cls(**parts, **config)
-
-    def _add_constant(self, name: str, value: Any) -> Any:
-        array = np.asarray(value, np.float64)
-        constant = self.add_variable(array.shape, "zeros", dtype=widest_float(), name=name)
-        constant.assign(array)
-        return constant
-
-    def _unscale(self, scaled: Any) -> Any:
-        if self.inverse is not None:
-            return self.inverse(scaled)
-        return keras.ops.cast(scaled, self.loc.dtype) * self.scale + self.loc
+        return cls(**{**config, **{part: read(config[part]) for part in ("metric", "inverse")}})

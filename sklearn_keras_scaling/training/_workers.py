@@ -15,10 +15,10 @@ from ._keys import (
     UniqueError,
     compile_arguments,
     constants,
-    copied,
     copy_architecture,
     key_of_training,
 )
+from ._told import copied
 
 #: Compiled loops that wait for another fit of their architecture; the oldest ones go first.
 CACHE_SIZE = 32
@@ -67,8 +67,7 @@ class Worker:
     def take_constants(self, network: Any) -> None:
         """Copy the constants of the network's metrics into the model's."""
         for source, target in zip(constants(network), constants(self.model), strict=True):
-            target.loc.assign(source.loc)
-            target.scale.assign(source.scale)
+            target.assign(source)
 
     def _copy(self, source: Any, target: Any) -> None:
         if source is not target:
