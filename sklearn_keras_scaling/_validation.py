@@ -103,12 +103,12 @@ def check_part(estimator: Any, X: Any, name: str) -> Any:
 
 
 def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
-    """Return ``y`` as a finite float64 array with one or more axes, rows first.
+    """Return ``y`` as a float64 array with one or more axes, rows first; NaN is not known.
 
     Raises
     ------
     ValueError
-        If ``y`` is missing, has text, NaN or infinities.
+        If ``y`` is missing, has text or infinities.
     """
     check_given(estimator, y)
     with explained(y, name):
@@ -116,6 +116,7 @@ def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
             y,
             dtype=np.float64,
             ensure_2d=False,
+            ensure_all_finite="allow-nan",
             allow_nd=True,
             input_name="y",
             estimator=estimator,

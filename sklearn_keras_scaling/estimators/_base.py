@@ -269,8 +269,18 @@ dict or list of them, or dataset
         n = parts(X)[0].shape[0]
         weight = check_weights(weight, n, arguments[2], may_be_zero)
         present = np.ones(n, dtype=bool) if weight is None else weight > 0
+        known = self.targets_.known_rows(y)
+        if known is not None:  # without a target, a row is absent as with weight 0
+            present &= known
+            if not (present.any() or may_be_zero):
+                raise ValueError(
+                    f"{arguments[1]} has no known target in any row that counts: all are missing. "
+                    "Was the wrong column chosen?"
+                )
         rows = Rows(X, y, weight)
-        return (rows if present.all() else rows[present]), present
+        rows = rows if present.all() else rows[present]
+        self.targets_.expect(rows.y)
+        return rows, present
 
     def _check_validation(self, given: tuple[Any, ...], validation_data: Any) -> Any:
         """Return validation rows or a stream that were given explicitly, or None."""
@@ -374,6 +384,7 @@ dict or list of them, or dataset
         goes_on: bool,
     ) -> None:
         """Make, compile and train the network; ``rows`` are, or begin, the training rows."""
+        validation = self._open_validation(validation)
         layers = front_layers(self.input_scaler_)
         self.input_scaler_ = passing(self.input_scaler_)
         network, trained, loss = self._prepare(rows, layers, seed, goes_on)
@@ -456,18 +467,24 @@ dict or list of them, or dataset
             return inputs, as_outputs(targets)
         return inputs, as_outputs(targets), as_outputs(weights)
 
-    def _validation_arrays(self, validation: Any, loss: Any) -> Any:
-        if validation is None:
-            return None
-        if isinstance(validation, Rows):
-            return self._arrays(validation, loss, self._mean_weights(validation))
+    def _open_validation(self, validation: Any) -> Any:
+        """Return validation rows, or a stream of them that was read once with its mean weights."""
+        if validation is None or isinstance(validation, Rows):
+            return validation
         means = self.targets_.mean_weights()
 
         def visit(rows: Rows, _: bool) -> None:
             self.targets_.match(rows.y, "y_val")
             self.targets_.weigh(rows.y, rows.weight, means)
 
-        stream = self._open_stream(validation, "validation_data", visit)
+        return self._open_stream(validation, "validation_data", visit), means
+
+    def _validation_arrays(self, validation: Any, loss: Any) -> Any:
+        if validation is None:
+            return None
+        if isinstance(validation, Rows):
+            return self._arrays(validation, loss, self._mean_weights(validation))
+        stream, means = validation
         return self._stream_batches(stream, means, trains=False)(loss)
 
     def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
@@ -511,18 +528,23 @@ dict or list of them, or dataset
             carry_over(self.network_.optimizer, network.optimizer)
         return loss, metrics
 
-    def _predict(self, X: Any) -> Any:
+    def _outputs(self, X: Any) -> Any:
+        """Return what the network says of rows, by the names of its outputs."""
         check_is_fitted(self)
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
         outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        outputs = self.targets_.by_name(self.network_, outputs)
+        return self.targets_.by_name(self.network_, outputs)
+
+    def _predict(self, X: Any) -> Any:
+        outputs = self._outputs(X)
         predicted = self.targets_.decode(outputs)
         for text in self.targets_.warnings(outputs, predicted):
             warnings.warn(text, stacklevel=3)
         return predicted
 
-    def _scaled_network(self) -> ScaledNetwork:
+    def _scaled_network(self, maps: Any = None) -> ScaledNetwork:
+        """Return the three parts, with other maps behind the network's outputs where given."""
         inputs = each(
             lambda _, shape, scaler: as_map(scaler), self._input_shapes, self.input_scaler_
         )
@@ -534,7 +556,8 @@ dict or list of them, or dataset
             )
         columns = self.targets_.columns
         order = None if columns is None else columns.order
-        return ScaledNetwork(inputs, self.network_, self.targets_.maps, order)
+        maps = self.targets_.maps if maps is None else maps
+        return ScaledNetwork(inputs, self.network_, maps, order)
 
     def _subject(self, X: Any, y: Any) -> Subject:
         """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""

@@ -15,10 +15,10 @@ from ..checks import Subject
 from ..data import flat
 from ..scaling import chosen, routed_of
 from ..targets import Numbers, TargetColumns, Targets
-from ._base import BaseScaledKeras
+from ._uncertainty import PredictsDistributions
 
 
-class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
+class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     """A Keras network for regression, from raw inputs to raw targets.
 
     ``fit`` scales inputs and targets in float64, trains the network on the
@@ -63,6 +63,13 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
     target_columns : dict, default=None
         The same for named outputs; it must have every column of ``y`` once. ``predict``
         returns a table again.
+    distribution : str, Distribution, dict or None, default=None
+        What the network says of each target number: None for the number alone; "normal",
+        "student_t", "laplace", "zero_inflated_lognormal", "quantiles"
+        (``distribution__quantiles=(0.05, 0.5, 0.95)``), or one of your own
+        (:func:`register_distribution`), in scaled space. A dict has one for each output. The
+        network then returns its parameters on a last axis, and the loss is the negative
+        log-likelihood (pinball for quantiles), or the CRPS by ``loss="crps"``.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the default network's hidden layers; ``model__activation``
         (default "relu") is theirs too. Its output activation is the one that
@@ -157,7 +164,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
 
     _routes = (
         *("model", "optimizer", "loss", "compile", "fit"),
-        *("input_scaler", "target_scaler"),
+        *("input_scaler", "target_scaler", "distribution"),
     )
 
     def __init__(
@@ -168,6 +175,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         target_scaler: Any = "standard",
         input_columns: Any = None,
         target_columns: Any = None,
+        distribution: Any = None,
         hidden_layer_sizes: Any = (64, 64),
         optimizer: Any = "adam",
         loss: Any = None,
@@ -191,6 +199,7 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         self.target_scaler = target_scaler
         self.input_columns = input_columns
         self.target_columns = target_columns
+        self.distribution = distribution
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.loss = loss
@@ -209,18 +218,22 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
         self.verbose = verbose
         self._assign_routed(routed)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return predictions in target units.
 
         Parameters
         ----------
         X : {array-like, sparse matrix}, dict or list of them
             Inputs in raw units, as ``fit`` had them.
+        return_std : bool, default=False
+            Return standard deviations too; needs ``distribution``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, ...), or dict of them, float64
-            Like the ``y`` of ``fit``.
+            Like the ``y`` of ``fit``. With a distribution its mean, of "quantiles" the median.
+        std : like ``y``
+            If ``return_std``.
 
         Warns
         -----
@@ -228,9 +241,10 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             If rows are predicted beyond the domain of the target scaler's inverse, whose end
             they get, as from :func:`to_keras`; or if they are not finite.
         """
+        if return_std:
+            return self._std(X)
         found = each(lambda _, y: y.astype(np.float64, copy=False), self._predict(X))
-        columns = self.targets_.columns
-        return found if columns is None else columns.join(found)
+        return self._joined(found)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train for one epoch on more rows, going on from what was learnt before.
@@ -305,12 +319,16 @@ class ScaledKerasRegressor(RegressorMixin, BaseScaledKeras):
             columns = TargetColumns(self.target_columns, y)
         outputs = y if columns is None else columns.numbers
         outputs = dict(outputs) if isinstance(outputs, Mapping) else None
-        every, routed = names(outputs), self._routed_to("target_scaler")
+        every = names(outputs)
         scalers = chosen("target_scaler", self.target_scaler, every)
+        distributions = chosen("distribution", self.distribution, every)
+        routed = [self._routed_to(part) for part in ("target_scaler", "distribution")]
 
         def new(key: Any, _: Any) -> Numbers:
-            target = Numbers(scalers[key], loss_units=self.loss_units)
-            return target.bound(key, routed_of(routed, key, every))
+            target = Numbers(
+                scalers[key], distribution=distributions[key], loss_units=self.loss_units
+            )
+            return target.bound(key, *(routed_of(one, key, every) for one in routed))
 
         return Targets(each(new, outputs), columns)
 

@@ -4,10 +4,19 @@ Nothing here reads inputs, builds networks or trains them.
 """
 
 from ._columns import TargetColumns
+from ._distributed import DistributedNumbers
 from ._labels import Labels
 from ._many_labels import ManyLabels
 from ._numbers import Numbers
 from ._target import Target
 from ._targets import Targets
 
-__all__ = ["Labels", "ManyLabels", "Numbers", "Target", "TargetColumns", "Targets"]
+__all__ = [
+    "DistributedNumbers",
+    "Labels",
+    "ManyLabels",
+    "Numbers",
+    "Target",
+    "TargetColumns",
+    "Targets",
+]

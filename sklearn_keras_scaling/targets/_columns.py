@@ -75,7 +75,7 @@ class TargetColumns:
 
     def join(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the outputs, in the order of the parameter, as a table in the order of fit."""
-        return np.concatenate(list(outputs.values()), axis=-1)[..., list(self.order)]
+        return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order)]
 
 
 def _taken(table: Any, columns: list[int]) -> Any:

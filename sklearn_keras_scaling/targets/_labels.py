@@ -151,7 +151,7 @@ class Labels(Target):
             return False
         check_probabilities(output, network, self._advice, add_up=shape[1] > 1)
         self._has_one_column = shape[1] == 1
-        self.map_ = BothClasses() if self._has_one_column else IDENTITY
+        self._map = BothClasses() if self._has_one_column else IDENTITY
         return True
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:

@@ -12,9 +12,10 @@ from .._validation import check_targets
 from ..bridge import widest_float
 from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
-from ..training import TargetUnits, loss_name, make_loss, make_metrics
+from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
 from ._target import Target
 from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
+from ._views import SpreadOfMembers
 
 # Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
 _NEEDS_RAW_TARGETS = {
@@ -31,40 +32,68 @@ class Numbers(Target):
     """Numbers of any rank, scaled along their last axis.
 
     ``z = scaler.transform(y)`` is what the network learns; ``scaler.inverse_transform`` of what
-    it returns is predicted.
+    it returns is predicted. NaN is not known: it counts nowhere, and is predicted.
 
     Parameters
     ----------
     scaler : str, transformer, list or None, default="standard"
         As ``target_scaler`` of :class:`ScaledKerasRegressor`.
+    distribution : str, Distribution or None, default=None
+        What the network says of each number, as ``distribution`` of
+        :class:`ScaledKerasRegressor`; None for the number alone.
+    loss : object, default=None
+        Loss; None is "mean_squared_error", or the distribution's own.
     loss_units : {"scaled", "target"}, default="scaled"
         Whether the loss compares scaled numbers, or numbers in target units.
 
     Attributes
     ----------
     scaler_ : transformer, list or None
-        Fitted.
+        Fitted on the numbers that are known.
     shape_ : tuple of int
         Of the numbers of a row; empty for one number.
     """
 
     scaler_: Any
     shape_: tuple[int, ...]
+    _has_missing = False
+    _known: np.ndarray
+    _names: list[Any] | None = None
 
-    def __init__(self, scaler: Any = "standard", *, loss_units: str = "scaled") -> None:
+    def __init__(
+        self,
+        scaler: Any = "standard",
+        *,
+        distribution: Any = None,
+        loss: Any = None,
+        loss_units: str = "scaled",
+    ) -> None:
         self.scaler = scaler
+        self.distribution = distribution
+        self.loss = loss
         self.loss_units = loss_units
 
-    def bound(self, name: Any = None, routed: Any = None) -> Any:
-        """Return a new target, with parameters for its scaler."""
-        target = super().bound(name)
-        target._routed_to_scaler = routed or {}
+    def bound(self, name: Any = None, scaler: Any = None, distribution: Any = None) -> Any:
+        """Return a new target, with routed parameters for its scaler and its distribution."""
+        from ._distributed import DistributedNumbers  # which derives from this class
+
+        is_plain = self.distribution is None and not distribution
+        kind: type[Numbers] = Numbers if is_plain else DistributedNumbers
+        target = kind(**self.get_params(deep=False))
+        target.name_ = name
+        target._routed_to_scaler = scaler or {}
+        target._make_distribution(distribution)
         return target
+
+    def _make_distribution(self, routed: Any) -> None:
+        """Make what the network says of each number, where that is more than the number."""
 
     # Raw values
 
     def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
-        """Return numbers as finite float64."""
+        """Return numbers as float64, NaN where they are not known."""
+        if self._names is None:
+            self._names = list(getattr(y, "columns", ())) or None
         return check_targets(estimator, y, argument)
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
@@ -81,6 +110,15 @@ class Numbers(Target):
                 f"shape {self.shape_}. Pass targets of the same kind."
             )
 
+    def known(self, y: np.ndarray) -> np.ndarray | None:
+        """Return where there is a number."""
+        is_missing = np.isnan(y)
+        return ~is_missing if is_missing.any() else None
+
+    def expect(self, y: np.ndarray) -> None:
+        """Learn from rows to come whether numbers are missing."""
+        self._has_missing = self._has_missing or self.known(y) is not None
+
     @property
     def n_numbers(self) -> int:
         """How many numbers a row has."""
@@ -95,15 +133,47 @@ class Numbers(Target):
             self.scaler_ = series.scaler_of(self.shape_)
             return
         parameter, columns = self._named("target_scaler"), self._columns(y)
+        self._learn_known(columns, is_new)
+        if method == "fit":
+            self._check_known()
         if is_new:
-            self.scaler_ = make_scaler(parameter, self.scaler, self._routed_to_scaler, columns)
+            self.scaler_ = make_scaler(
+                parameter, self._scaler_to_make(), self._routed_to_scaler, columns
+            )
         learn(parameter, self.scaler_, columns, None, weight, method)
-        scaled = np.shape(scale(parameter, self.scaler_, columns[:1]))
+        first = self._filled(columns[:1])
+        if np.isnan(first).any():  # of a stream whose later batches may know
+            return
+        scaled = np.shape(scale(parameter, self.scaler_, first))
         if scaled != (1, *columns.shape[1:]):
             raise ValueError(
                 f"{parameter}={self.scaler_!r} turns {columns.shape[-1]} columns of y into shape "
                 f"{scaled} a row. Use a transformer that keeps the columns."
             )
+
+    def _scaler_to_make(self) -> Any:
+        return self.scaler
+
+    def _learn_known(self, columns: np.ndarray, is_new: bool) -> None:
+        """Keep a known number of each column: in place of missing ones, scalers take it."""
+        table = columns.reshape(-1, columns.shape[-1])
+        known = table[0]
+        if np.isnan(known).any():
+            known = table[(~np.isnan(table)).argmax(axis=0), np.arange(table.shape[1])]
+        self._known = known if is_new else np.where(np.isnan(self._known), known, self._known)
+
+    def _check_known(self) -> None:
+        unknown = np.flatnonzero(np.isnan(self._known)).tolist()
+        if unknown:
+            name = self._names[unknown[0]] if self._names else unknown[0]
+            raise ValueError(
+                f"{self._named('y')} has no known number in column {name!r}: all are NaN. Leave "
+                "the column out."
+            )
+
+    def _filled(self, columns: np.ndarray) -> np.ndarray:
+        is_missing = np.isnan(columns)
+        return np.where(is_missing, self._known, columns) if is_missing.any() else columns
 
     def _refuse_for_series(self) -> None:
         if self.name_ is not None or len(self.shape_) > 2:
@@ -127,6 +197,7 @@ class Numbers(Target):
 
     def offers(self) -> dict[str, Any]:
         """Return the shape of a row, and the activation that reaches the scaled numbers."""
+        self._check_known()
         return {
             "output_shape": self.shape_ or (1,),
             "output_activation": _activation(as_map(self.scaler_)),
@@ -153,19 +224,29 @@ class Numbers(Target):
         first = (Squeeze(),) if self._has_axis else ()
         last = (Squeeze(),) if self.shape_ == () else ()
         # Bounded: beyond the ends of the inverse's domain a prediction stays at the end.
-        self.map_ = Chain((*first, Inverse(map_.bounded()), *last))
+        self._map = Chain((*first, Inverse(map_.bounded()), *last))
         return True
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
         """Return the loss; by default "mean_squared_error"."""
         if self.loss_units not in ("scaled", "target"):
             raise ValueError(f'loss_units must be "scaled" or "target", got {self.loss_units!r}.')
-        made = make_loss("mean_squared_error" if loss is None else loss, routed)
+        given = self.loss if loss is None else loss
+        made = make_loss("mean_squared_error" if given is None else given, routed)
         map_ = as_map(self.scaler_)
         self._check_loss_kind(made, map_)
+        if self._has_missing:
+            made = MissingLoss(made)
         if self.loss_units == "scaled" or self.scaler_ is None:
             return made
         return TargetUnitsLoss(made, to_target_units(map_, self.shape_, self._has_axis))
+
+    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of single numbers where some are missing, which have none."""
+        if not self._has_missing:
+            return weight
+        of_rows = np.ones(len(y)) if weight is None else weight
+        return ~np.isnan(y) * of_rows.reshape(-1, *(1,) * (y.ndim - 1))
 
     def _check_loss_kind(self, loss: Any, map_: Map) -> None:
         if not is_stock(loss):
@@ -192,17 +273,40 @@ class Numbers(Target):
         map_ = as_map(self.scaler_)
         if self.name_ is not None and metrics is not None and not isinstance(metrics, list | tuple):
             metrics = [metrics]
-        return [
-            TargetUnits(metric, units_of(map_for(metric, map_), self.shape_, self._has_axis))
-            for metric in make_metrics(metrics, widest_float())
-        ]
+        return [self._in_units(metric, map_) for metric in make_metrics(metrics, widest_float())]
+
+    def _in_units(self, metric: Any, map_: Map) -> Any:
+        units = units_of(map_for(metric, map_), self.shape_, self._has_axis)
+        return TargetUnits(metric, units, has_missing=self._has_missing)
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
         """Return scaled numbers."""
-        scaled: np.ndarray = scale(self._named("target_scaler"), self.scaler_, self._columns(y))
+        columns = self._columns(y)
+        scaled: np.ndarray = scale(
+            self._named("target_scaler"), self.scaler_, self._filled(columns)
+        )
+        known = self.known(columns)
+        if known is not None:
+            scaled[~known] = np.nan
         return scaled[..., None] if self._has_axis else scaled
 
     # Predictions
+
+    def view(self, kind: str, q: float | None = None) -> Map:
+        """Return what is predicted for the mean, and of several members how far they differ."""
+        if kind == "mean":
+            return self.map_
+        if kind == "std" and self.n_members_ is not None:
+            return SpreadOfMembers(self._map, self.n_members_)
+        return super().view(kind, q)
+
+    def no_distribution(self, kind: str) -> str:
+        """Return why there is no deviation, quantile or the like."""
+        return (
+            f"{kind} of {self._named('y')} is not known: the network says a number alone. Fit with "
+            "distribution='normal' or another one"
+            + (", or with n_members=5." if kind == "std" else ".")
+        )
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
         """Tell of rows beyond the domain of the scaler's inverse, or without a number."""

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 
 from .._structure import named
 from ..maps import IDENTITY, Map
+from ._views import OverMembers
 
 
 class Target(BaseEstimator, ABC):
@@ -26,13 +27,14 @@ class Target(BaseEstimator, ABC):
         Of the output, where there are several.
     scaler_ : object or None
         Fitted, where something scales.
-    map_ : Map
-        From the network's output to what is predicted, in raw units.
+    n_members_ : int or None
+        Networks whose outputs stand side by side on the axis behind the rows; None of one alone.
     """
 
     name_: Any = None
     scaler_: Any = None
-    map_: Map = IDENTITY
+    n_members_: int | None = None
+    _map: Map = IDENTITY
 
     def bound(self, name: Any = None) -> Any:
         """Return a new target of the same parameters, for an output of this name."""
@@ -63,6 +65,13 @@ class Target(BaseEstimator, ABC):
     @abstractmethod
     def match(self, y: np.ndarray, argument: str) -> None:
         """Raise ``ValueError`` unless valid values are of the kind that was learnt."""
+
+    def known(self, y: np.ndarray) -> np.ndarray | None:
+        """Return where there is a value, of the shape of ``y``; None if everywhere."""
+        return None
+
+    def expect(self, y: np.ndarray) -> None:
+        """Learn from rows to come what training must be ready for."""
 
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count what is there of values whose kind is known."""
@@ -113,7 +122,7 @@ class Target(BaseEstimator, ABC):
 
     @abstractmethod
     def fit_output(self, output: np.ndarray, network: str) -> bool:
-        """Learn the layout of the network's output from a few rows, and set ``map_``.
+        """Learn the layout of the network's output from a few rows, and set ``_map`` of it.
 
         Parameters
         ----------
@@ -167,11 +176,36 @@ class Target(BaseEstimator, ABC):
 
     # Predictions
 
+    @property
+    def map_(self) -> Map:
+        """The map from the network's output to what is predicted, in raw units."""
+        return self._map if self.n_members_ is None else OverMembers(self._map, self.n_members_)
+
+    def view(self, kind: str, q: float | None = None) -> Map:
+        """Return the map from the network's output to something else that it says.
+
+        Parameters
+        ----------
+        kind : {"mean", "std", "quantile"}
+            What is asked for.
+        q : float, default=None
+            Probability of a quantile.
+
+        Raises
+        ------
+        ValueError
+            If the target has no such thing.
+        """
+        raise ValueError(self.no_distribution(kind))
+
+    def no_distribution(self, kind: str) -> str:
+        """Return why there is no such thing, for errors."""
+        return f"{self._named('y')} has labels, and no {kind}. Ask for probabilities."
+
     def decode(self, output: np.ndarray) -> np.ndarray:
         """Return what is predicted, in raw units, given what the network returned."""
-        if self.map_ is IDENTITY:
-            return output
-        return self.map_.forward(output.astype(np.float64), np)
+        map_ = self.map_
+        return output if map_ is IDENTITY else map_.forward(output.astype(np.float64), np)
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
         """Return what must be told of predictions."""

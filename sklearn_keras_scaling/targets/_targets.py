@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
-from .._structure import each, named, names, parts
+from .._structure import each, named, names, part, parts
 from .._validation import check_given, did_you_mean
+from ..maps import Map
 from ._columns import TargetColumns
 from ._outputs import named_outputs, refuse_outputs
 from ._target import Target
@@ -64,6 +65,18 @@ class Targets:
     def match(self, y: Any, argument: str) -> None:
         """Raise ``ValueError`` unless valid values are of the kind that was learnt."""
         self._each(lambda key, target, one: target.match(one, named(argument, key)), y)
+
+    def known_rows(self, y: Any) -> np.ndarray | None:
+        """Return which rows have a known value of any target; None if all do."""
+        found = parts(self._each(lambda _, target, one: target.known(one), y))
+        if any(known is None for known in found):
+            return None
+        rows = np.any([known.reshape(len(known), -1).any(axis=1) for known in found], axis=0)
+        return None if rows.all() else rows
+
+    def expect(self, y: Any) -> None:
+        """Learn from rows to come what training must be ready for."""
+        self._each(lambda _, target, one: target.expect(one), y)
 
     def count(self, y: Any, weight: np.ndarray | None, more: bool) -> None:
         """Count what is there of values whose kind is known."""
@@ -215,6 +228,33 @@ class Targets:
     def decode(self, outputs: Any) -> Any:
         """Return what is predicted, in raw units, given outputs by name."""
         return self._each(lambda _, target, output: target.decode(output), outputs)
+
+    def views(self, kind: str, q: float | None = None) -> Any:
+        """Return the maps from the network's outputs to something else that they say."""
+        return self._each(lambda _, target: target.view(kind, q))
+
+    def see(self, outputs: Any, kind: str, q: float | None = None) -> Any:
+        """Return what the outputs say, in raw units."""
+
+        def of(_: Any, map_: Map, output: np.ndarray) -> Any:
+            return map_.forward(output.astype(np.float64), np)
+
+        return each(of, self.views(kind, q), outputs)
+
+    def ask(self, method: str, outputs: Any, *given: Any) -> Any:
+        """Return what a method of each target makes of its output.
+
+        Arguments are the same for all targets, but for values in the structure of the outputs.
+        """
+
+        def of(name: Any, target: Target, output: np.ndarray) -> Any:
+            own = (part(one, name) if isinstance(one, dict) else one for one in given)
+            function = getattr(target, method, None)
+            if function is None:
+                raise ValueError(target.no_distribution(method))
+            return function(output.astype(np.float64), *own)
+
+        return self._each(of, outputs)
 
     def warnings(self, outputs: Any, predicted: Any) -> list[str]:
         """Return what must be told of predictions."""

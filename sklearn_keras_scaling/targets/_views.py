@@ -1,0 +1,194 @@
+"""What a network says of numbers, in raw units: means, deviations, quantiles, of members too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from ..distributions import Distribution, mixture_quantile, moments
+from ..exceptions import UnsupportedTransformerError
+from ..maps import Map
+from ..maps._namespaces import number
+
+
+@dataclass(frozen=True, eq=False)
+class OverMembers(Map):
+    """The mean of what a map makes of each member's output.
+
+    Attributes
+    ----------
+    map_ : Map
+        Of one member.
+    n_members : int
+        Length of the axis behind the rows, of the members.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling.maps import Affine
+    >>> OverMembers(Affine(1.0), 2).forward(np.array([[[2.0], [4.0]]]), np)
+    array([[2.]])
+    """
+
+    map_: Map
+    n_members: int
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the mean, of ``x`` of shape (n, n_members, ...)."""
+        return _mean([self.map_.forward(x[:, i], xp) for i in range(self.n_members)], xp)
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadOfMembers(OverMembers):
+    """The standard deviation of what a map makes of each member's output."""
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the deviation, of ``x`` of shape (n, n_members, ...)."""
+        every = [self.map_.forward(x[:, i], xp) for i in range(self.n_members)]
+        mean = _mean(every, xp)
+        return xp.sqrt(_mean([xp.square(xp.subtract(each, mean)) for each in every], xp))
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """How a distribution's numbers are seen in raw units.
+
+    Attributes
+    ----------
+    distribution : Distribution
+        Of each number, in scaled space.
+    scaling : Map
+        Of the numbers, with an inverse that stays within its domain.
+    shape : tuple of int
+        Of a row in scaled space.
+    is_column : bool
+        Whether a row is one number without an axis.
+    n_members : int or None
+        Networks, on the axis behind the rows of their outputs; None of one alone.
+    parameter : str
+        Of the scaler, for errors.
+    """
+
+    distribution: Distribution
+    scaling: Map
+    shape: tuple[int, ...]
+    is_column: bool
+    n_members: int | None
+    parameter: str
+
+    def parameters(self, output: Any, xp: Any) -> list[tuple[Any, ...]]:
+        """Return the distribution's parameters, of each member."""
+        shape = (-1, *self.shape, self.distribution.n_outputs)
+        members = range(self.n_members or 1)
+        every = [output] if self.n_members is None else [output[:, i] for i in members]
+        return [self.distribution.parameters(xp.reshape(one, shape), xp) for one in every]
+
+    def raw(self, z: Any, xp: Any) -> Any:
+        """Return scaled numbers in raw units."""
+        return self.squeezed(self.scaling.inverse(z, xp), xp)
+
+    def squeezed(self, y: Any, xp: Any) -> Any:
+        """Return raw numbers, of shape (n, ..., k), with the axes of the targets."""
+        return xp.squeeze(y, axis=-1) if self.is_column else y
+
+    def direction(self) -> np.ndarray:
+        """Return 1 or -1 for each column.
+
+        Raises
+        ------
+        ValueError
+            If quantiles have no counterpart in raw units.
+        """
+        direction = np.asarray(self.scaling.direction(self.shape[-1]))
+        if not direction.all():
+            raise ValueError(
+                f"{self.parameter}: quantiles pass only through a scaler of which each column "
+                "rises or falls with one column of numbers, and this one does not, or it is not "
+                "known. Use one that does, such as 'standard'."
+            )
+        return direction
+
+    def moments(self, parameters: tuple[Any, ...], xp: Any) -> tuple[Any, Any]:
+        """Return mean and standard deviation of raw numbers, of shape (n, ..., k)."""
+        if not self.scaling.is_affine:
+            inverse: Callable[[Any], Any] = lambda z: self.scaling.inverse(z, xp)  # noqa: E731
+            return moments(inverse, self.distribution, parameters, xp)
+        scale = np.abs(self.scaling.locate(0.0, 1.0)[1]) * np.ones(self.shape[-1])
+        mean, std = (f(parameters, xp) for f in (self.distribution.mean, self.distribution.std))
+        return self.scaling.inverse(mean, xp), xp.multiply(std, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class View(Map):
+    """One thing that is asked of a distribution.
+
+    Attributes
+    ----------
+    seen : Seen
+        The distribution in raw units.
+    """
+
+    seen: Seen
+
+
+class Mean(View):
+    """The mean, of members of all."""
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the mean, given the network's output."""
+        every = [self.seen.moments(p, xp)[0] for p in self.seen.parameters(x, xp)]
+        return self.seen.squeezed(_mean(every, xp), xp)
+
+
+class Std(View):
+    """The standard deviation; of members within and between them."""
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the deviation, given the network's output."""
+        every = [self.seen.moments(p, xp) for p in self.seen.parameters(x, xp)]
+        if len(every) == 1:
+            return self.seen.squeezed(every[0][1], xp)
+        mean = _mean([one for one, _ in every], xp)
+        variances = [
+            xp.add(xp.square(std), xp.square(xp.subtract(one, mean))) for one, std in every
+        ]
+        return self.seen.squeezed(xp.sqrt(_mean(variances, xp)), xp)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantile(View):
+    """A quantile: through a scaler that falls, that of ``1 - q``.
+
+    Attributes
+    ----------
+    q : float
+        Between 0 and 1.
+    """
+
+    q: float
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the quantile, given the network's output."""
+        seen, direction = self.seen, self.seen.direction()
+        every = seen.parameters(x, xp)
+        if len(every) == 1:
+            t = direction * special.ndtri(self.q)
+            return seen.raw(seen.distribution.at_scores(t, every[0], xp), xp)
+        if xp is not np:
+            raise UnsupportedTransformerError(
+                "Quantiles of several members are found by a search, which has no form as Keras "
+                "operations. Export 'mean' and 'std', or members_ one by one."
+            )
+        q = np.where(direction > 0, self.q, 1.0 - self.q)
+        together = tuple(np.stack(one) for one in zip(*every, strict=True))
+        return seen.raw(mixture_quantile(seen.distribution, q, together), xp)
+
+
+def _mean(every: list[Any], xp: Any) -> Any:
+    total = every[0]
+    for one in every[1:]:
+        total = xp.add(total, one)
+    return total if len(every) == 1 else xp.multiply(total, number(1.0 / len(every)))
