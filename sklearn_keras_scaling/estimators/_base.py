@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._optional import keras
 from .._structure import each, named, names, parts
 from .._validation import (
     check_given,
@@ -23,17 +19,15 @@ from .._validation import (
     check_weights,
     unchanged_on_error,
 )
-from ..bridge import ScaledNetwork, check_restorable, copy_network
-from ..checks import Subject, check_codes, examine, warn_of
+from ..bridge import ScaledNetwork, check_restorable
+from ..checks import Subject, check_codes
 from ..data import (
     EARLY_STOPPING_SHARE,
     Rows,
     Stream,
-    StreamBatches,
     check_groups,
     check_split,
     choose_validation,
-    flat,
     hold_out,
     is_splitter,
     is_stream,
@@ -42,51 +36,22 @@ from ..data import (
     refuse_with_stream,
 )
 from ..maps import Chain, Take
-from ..networks import fresh_copy, make_network, run_network
 from ..scaling import (
     as_map,
-    chosen,
-    front_layers,
-    having_learnt,
-    in_training,
-    learn,
-    make_scaler,
-    normalizing_instances,
-    passing,
-    routed_of,
-    scale,
-    series_of,
     supports_sparse,
-    with_layers_in_front,
 )
-from ..targets import Targets
 from ..training import (
-    Batches,
-    carry_over,
     check_keywords,
-    check_loss,
-    check_metrics,
-    make_optimizer,
     predict_blocks,
     seeded,
-    take_rows,
-    train,
 )
 from ._display import visual_block
+from ._fitting import SEEDS, FitsNetworks
 from ._processes import refuse_after_fork
-from ._routing import RoutedParameters
-
-_SEEDS = np.iinfo(np.int32).max
-_TRIAL_ROWS = 32
-#: Epochs without an improvement that ``early_stopping=True`` waits, as in scikit-learn.
-_PATIENCE = 10
 
 
-class BaseScaledKeras(RoutedParameters, BaseEstimator, ABC):
+class BaseScaledKeras(FitsNetworks):
     """Fits scalers and a network on raw data and predicts through both."""
-
-    input_scaler_: Any
-    targets_: Targets
 
     def fit(
         self,
@@ -168,7 +133,7 @@ dict or list of them, or dataset
                 self.targets_.count(rows.y, rows.weight, more=False)
                 if not goes_on:
                     self._fit_scalers(rows)
-                trial, batches = rows, self._batches_of(rows, seed)
+                trial, batches = rows, self._batches_of(rows)
             self._train(trial, batches, validation, seed, self.epochs, goes_on)
         return self
 
@@ -189,14 +154,23 @@ dict or list of them, or dataset
             elif self.update_scalers:
                 self.input_scaler_ = copy.deepcopy(self.input_scaler_)
                 self._fit_scalers(rows, "partial_fit", is_new=False)
-            self._train(rows, self._batches_of(rows, seed), None, seed, 1, goes_on)
+            self._train(rows, self._batches_of(rows), None, seed, 1, goes_on)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         # Keras would write what it cannot read, and say so only when the file is needed.
         if self.__sklearn_is_fitted__():
-            check_restorable(self.network_)
-        return super().__getstate__()
+            for network in self.members_:
+                check_restorable(network)
+        state = super().__getstate__()
+        if state.get("_members") is not None:
+            del state["network_"]  # is made of them
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if state.get("_members") is not None:
+            self.network_ = self._joined_network()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether ``fit`` has succeeded."""
@@ -211,21 +185,11 @@ dict or list of them, or dataset
     def _sk_visual_block_(self) -> Any:
         return visual_block(self)
 
-    # What each kind says
-
-    @abstractmethod
-    def _new_targets(self, y: Any, name: str) -> Targets:
-        """Return new targets for the kind of ``y``."""
-
-    @abstractmethod
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        """Return what is checked of a network and rows."""
-
     # Reading
 
     def _check_parameters(self) -> None:
         refuse_after_fork(type(self).__name__)
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "n_members"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
         for name in ("early_stopping", "update_scalers"):
             check_scalar(getattr(self, name), name, (bool, np.bool_))
@@ -243,7 +207,7 @@ dict or list of them, or dataset
 
     def _seeds(self) -> list[int]:
         rng = check_random_state(self.random_state)
-        found: list[int] = rng.randint(_SEEDS, size=2).tolist()
+        found: list[int] = rng.randint(SEEDS, size=2).tolist()
         return found
 
     def _read_rows(
@@ -331,202 +295,7 @@ dict or list of them, or dataset
 
         return self._open_stream(dataset, "X", visit, learns=not goes_on), means
 
-    # Scaling and training
-
-    def _fit_scalers(self, rows: Rows, method: str = "fit", is_new: bool = True) -> None:
-        routed = self._routed_to("input_scaler")
-        if is_new:
-            self.input_scaler_ = self._make_scalers("input_scaler", routed, rows.X)
-        y = flat(rows.y)
-        each(
-            lambda name, X, scaler: learn(
-                named("input_scaler", name), scaler, X, y, rows.weight, method
-            ),
-            rows.X,
-            self.input_scaler_,
-        )
-        series = series_of(self.input_scaler_)
-        self.targets_.fit(rows.y, rows.weight, method, is_new, series)
-
-    def _make_scalers(self, parameter: str, routed: dict[str, Any], data: Any) -> Any:
-        every = names(data)
-        values = chosen(parameter, getattr(self, parameter), every)
-        return each(
-            lambda name, array: make_scaler(
-                named(parameter, name), values[name], routed_of(routed, name, every), array
-            ),
-            data,
-        )
-
-    def _mean_weights(self, rows: Rows) -> Any:
-        means = self.targets_.mean_weights()
-        self.targets_.weigh(rows.y, rows.weight, means)
-        return means
-
-    def _batches_of(self, rows: Rows, seed: int) -> Callable[[Any], Any]:
-        means = self._mean_weights(rows)
-        return lambda loss: Batches(
-            self._arrays(rows, loss, means, trains=True), self.batch_size, seed
-        )
-
-    def _stream_batches(self, stream: Stream, means: Any, trains: bool) -> Callable[[Any], Any]:
-        return lambda loss: StreamBatches(
-            stream, lambda rows: self._arrays(rows, loss, means, trains)
-        )
-
-    def _train(
-        self,
-        rows: Rows,
-        batches: Callable[[Any], Any],
-        validation: Any,
-        seed: int,
-        epochs: int,
-        goes_on: bool,
-    ) -> None:
-        """Make, compile and train the network; ``rows`` are, or begin, the training rows."""
-        validation = self._open_validation(validation)
-        layers = front_layers(self.input_scaler_)
-        self.input_scaler_ = passing(self.input_scaler_)
-        network, trained, loss = self._prepare(rows, layers, seed, goes_on)
-        training = train(
-            trained,
-            batches(loss),
-            self._validation_arrays(validation, loss),
-            epochs=epochs,
-            callbacks=self._make_callbacks(validation),
-            verbose=self.verbose,
-            engine=self.engine,
-            **self._routed_to("fit"),
-        )
-        # The optimizer stays, for warm_start; loss and metrics go, so that the
-        # network's own file needs nothing but Keras.
-        network.compile(optimizer=trained.optimizer)
-        self.network_ = network
-        self.input_scaler_ = having_learnt(self.input_scaler_, layers)
-        self.history_, self.engine_ = training.history, training.engine
-        self.n_iter_ = len(self.history_.get("loss", ()))
-        if training.interrupted:
-            warnings.warn(
-                f"Training was interrupted after {self.n_iter_} of {epochs} epochs; the "
-                f"{type(self).__name__} is fitted as far as it came. warm_start=True goes on.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def _prepare(self, rows: Rows, layers: Any, seed: int, goes_on: bool) -> tuple[Any, Any, Any]:
-        """Return the network, what is trained (with layers in front), and the loss, all tried."""
-        trial = rows[:_TRIAL_ROWS]
-        inputs = take_rows(self._scale_inputs(trial.X), slice(None))
-        with seeded(seed):  # first weights, and the seeds that dropout layers draw
-            network, origin = self._make_network(inputs, goes_on)
-            outputs = run_network(network, inputs)
-            self.targets_.fit_outputs(network, outputs)
-        trained = with_layers_in_front(layers, network, inputs)
-        loss, metrics = self._compile(trained, origin, goes_on)
-        targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
-        check_loss(trained, inputs, targets, outputs)
-        check_metrics(self.targets_.as_outputs(metrics), targets, outputs)
-        if not goes_on:
-            self._find(network, rows, loss)
-        return network, trained, loss
-
-    def _find(self, network: Any, rows: Rows, loss: Any) -> None:
-        """Set what does not fit, and warn of what is severe."""
-        subject = self._as_subject(network, rows.X, rows.y, loss)
-        subject = replace(subject, input_scaler=in_training(self.input_scaler_))
-        self.findings_ = examine(subject, check_codes("ignore_findings", self.ignore_findings))
-        warn_of(self.findings_, stacklevel=5)
-
-    def _make_callbacks(self, validation: Any) -> Any:
-        callbacks = copy.deepcopy(self.callbacks)
-        if not self.early_stopping:
-            return callbacks
-        if validation is None:
-            raise ValueError(
-                "early_stopping=True needs rows to validate on. Pass X_val and y_val, or "
-                "validation_data."
-            )
-        stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
-        )
-        return [*(callbacks or []), stop]
-
-    def _scale_inputs(self, X: Any) -> Any:
-        return each(
-            lambda name, array, scaler: scale(named("input_scaler", name), scaler, array),
-            X,
-            self.input_scaler_,
-        )
-
-    def _arrays(self, rows: Rows, loss: Any, means: Any, trains: bool = False) -> tuple[Any, ...]:
-        """Return inputs, targets and, if any, weights as the network takes them."""
-        targets = self.targets_.encode(rows.y, loss)
-        weights = self.targets_.weights(rows.y, rows.weight, means, targets, trains)
-        inputs, as_outputs = self._scale_inputs(rows.X), self.targets_.as_outputs
-        if weights is None:
-            return inputs, as_outputs(targets)
-        return inputs, as_outputs(targets), as_outputs(weights)
-
-    def _open_validation(self, validation: Any) -> Any:
-        """Return validation rows, or a stream of them that was read once with its mean weights."""
-        if validation is None or isinstance(validation, Rows):
-            return validation
-        means = self.targets_.mean_weights()
-
-        def visit(rows: Rows, _: bool) -> None:
-            self.targets_.match(rows.y, "y_val")
-            self.targets_.weigh(rows.y, rows.weight, means)
-
-        return self._open_stream(validation, "validation_data", visit), means
-
-    def _validation_arrays(self, validation: Any, loss: Any) -> Any:
-        if validation is None:
-            return None
-        if isinstance(validation, Rows):
-            return self._arrays(validation, loss, self._mean_weights(validation))
-        stream, means = validation
-        return self._stream_batches(stream, means, trains=False)(loss)
-
-    def _make_network(self, inputs: Any, goes_on: bool) -> tuple[Any, Any]:
-        """Return the network to train and the one that says how its maker compiled it."""
-        meta = {
-            "n_features_in": getattr(self, "n_features_in_", None),
-            "feature_names_in": getattr(self, "feature_names_in_", None),
-            "input_shape": each(lambda _, array: tuple(array.shape[1:]), inputs),
-            "input_scaler": self.input_scaler_,
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            **self.targets_.offers(),
-        }
-        origin = make_network(self.model, {**meta, "meta": meta}, self._routed_to("model"))
-        if goes_on:
-            return copy_network(self.network_), origin
-        network = fresh_copy(origin) if origin is self.model else origin
-        forecast = self.targets_.forecast(series_of(self.input_scaler_))
-        return normalizing_instances(self.input_scaler_, network, inputs, forecast), origin
-
-    def _compile(self, network: Any, origin: Any, goes_on: bool) -> tuple[Any, Any]:
-        """Compile the network; return its loss and metrics. A compiled origin keeps its own."""
-        own = origin if origin.compiled else None
-        optimizer = make_optimizer(
-            self.optimizer, self._routed_to("optimizer"), own and own.optimizer
-        )
-        targets, routed = self.targets_, self._routed_to("loss")
-        loss = targets.make_losses(own and own.loss if self.loss is None else self.loss, routed)
-        metrics = targets.make_metrics(self.metrics)
-        keywords = self._routed_to("compile")
-        weighted = targets.make_metrics(keywords.pop("weighted_metrics", None))
-        network.compile(
-            optimizer=optimizer,
-            loss=targets.as_outputs(loss),
-            loss_weights=targets.loss_weights(keywords.pop("loss_weights", None)),
-            metrics=targets.as_outputs(metrics),
-            weighted_metrics=targets.as_outputs(weighted),
-            **keywords,
-        )
-        network.optimizer.build(network.trainable_variables)
-        if goes_on:
-            carry_over(self.network_.optimizer, network.optimizer)
-        return loss, metrics
+    # Predicting
 
     def _outputs(self, X: Any) -> Any:
         """Return what the network says of rows, by the names of its outputs."""

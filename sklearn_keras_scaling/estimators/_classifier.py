@@ -82,6 +82,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     update_scalers : bool, default=False
         Whether the scaler goes on learning in ``partial_fit``, or stays as its first call
         fitted it. If it moves, the network meets other numbers than it was trained on.
+    n_members : int, default=1
+        Networks, each with first weights and an order of rows of its own; the probabilities
+        are their mean.
     ignore_findings : tuple of str, default=()
         Codes of findings to be silent about, such as ``("SKS009",)``; see
         :func:`check_scaling`.
@@ -102,6 +105,8 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         The labels, sorted; of several labels a row, the numbers of their columns.
     input_scaler_ : object, list, dict or None
         The fitted scaler.
+    members_ : list of keras.Model
+        The trained networks, ``n_members`` of them.
     network_ : keras.Model
         The trained network; its inputs are in scaled space.
     history_ : dict of list
@@ -155,6 +160,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
+        n_members: int = 1,
         ignore_findings: Any = (),
         random_state: Any = None,
         warm_start: bool = False,
@@ -176,6 +182,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
+        self.n_members = n_members
         self.ignore_findings = ignore_findings
         self.random_state = random_state
         self.warm_start = warm_start

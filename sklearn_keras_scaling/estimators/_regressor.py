@@ -104,6 +104,9 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     update_scalers : bool, default=False
         Whether the scalers go on learning in ``partial_fit``, or stay as its first call
         fitted them. If they move, the network meets other numbers than it was trained on.
+    n_members : int, default=1
+        Networks, each with first weights and an order of rows of its own; the prediction is
+        their mean, and deviations, quantiles and samples are those of all together.
     ignore_findings : tuple of str, default=()
         Codes of findings to be silent about, such as ``("SKS009",)``; see
         :func:`check_scaling`.
@@ -122,6 +125,8 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     ----------
     input_scaler_, target_scaler_ : object, list, dict or None
         The fitted scalers.
+    members_ : list of keras.Model
+        The trained networks, ``n_members`` of them.
     network_ : keras.Model
         The trained network, scaled space on both sides.
     history_ : dict of list
@@ -188,6 +193,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
+        n_members: int = 1,
         ignore_findings: Any = (),
         random_state: Any = None,
         warm_start: bool = False,
@@ -212,6 +218,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
+        self.n_members = n_members
         self.ignore_findings = ignore_findings
         self.random_state = random_state
         self.warm_start = warm_start

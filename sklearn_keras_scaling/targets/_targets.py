@@ -214,6 +214,14 @@ class Targets:
 
     # Predictions
 
+    def have_members(self, n_members: int | None) -> None:
+        """Learn how many networks' outputs stand side by side, None of one alone."""
+
+        def learn(_: Any, target: Target) -> None:
+            target.n_members_ = n_members
+
+        self._each(learn)
+
     @property
     def maps(self) -> Any:
         """The maps from the network's outputs to what is predicted."""
