@@ -326,7 +326,7 @@ dict or list of them, or dataset
         columns = self.targets_.columns
         order = None if columns is None else columns.order
         maps = self.targets_.maps if maps is None else maps
-        return ScaledNetwork(inputs, self.network_, maps, order)
+        return ScaledNetwork(inputs, self.network_, maps, order, getattr(self, "_views", None))
 
     def _subject(self, X: Any, y: Any) -> Subject:
         """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""
