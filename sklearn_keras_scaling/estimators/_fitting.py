@@ -45,6 +45,7 @@ from ..training import (
     check_loss,
     check_metrics,
     make_optimizer,
+    predict_blocks,
     seeded,
     take_rows,
     train,
@@ -168,6 +169,21 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 break
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
+        if self.targets_.need_residuals:
+            self._learn_residuals(batches(loss, seed))
+
+    def _learn_residuals(self, batches: Any) -> None:
+        every = (
+            [batches.parts]
+            if isinstance(batches, Batches)
+            else map(batches.__getitem__, range(len(batches)))
+        )
+        encoded, said = [], []
+        for inputs, targets, *_ in every:
+            outputs = predict_blocks(self.network_, inputs)
+            said.append(self.targets_.by_name(self.network_, outputs))
+            encoded.append(self.targets_.by_name(self.network_, targets))
+        self.targets_.learn_residuals(_joined_rows(encoded), _joined_rows(said))
 
     def _check_members(self, layers: Any, goes_on: bool) -> None:
         if self.n_members > 1 and any(layer is not None for layer in parts(layers)):
@@ -332,3 +348,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         if before is not None:
             carry_over(before.optimizer, network.optimizer)
         return loss, metrics
+
+
+def _joined_rows(batches: list[Any]) -> Any:
+    return each(lambda _, *one: np.concatenate(one), *batches)

@@ -118,7 +118,13 @@ class DistributedNumbers(Numbers):
             return False
         self._has_axis = False
         self._has_moments = self._seen().has_moments()
+        self.map_  # noqa: B018  # raises for a mean that does not exist, before training
         return True
+
+    @property
+    def needs_residuals(self) -> bool:
+        """False: the distribution tells its mean."""
+        return False
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
         """Return the distribution's own loss, or its CRPS."""
@@ -165,8 +171,11 @@ class DistributedNumbers(Numbers):
     @property
     def map_(self) -> Map:
         """The map to the mean; to the median where it is the location, or there is no mean."""
-        is_mean = type(self.distribution_).location is Distribution.location
-        return self.view("mean") if is_mean and self._has_moments else self.view("quantile", 0.5)
+        is_mean = self.statistic == "mean"
+        if self.statistic is None:
+            is_location = type(self.distribution_).location is Distribution.location
+            is_mean = is_location and self._has_moments
+        return self.view("mean") if is_mean else self.view("quantile", 0.5)
 
     def view(self, kind: str, q: float | None = None) -> Map:
         """Return the map from the network's output to mean, deviation or quantile."""
@@ -226,10 +235,10 @@ class DistributedNumbers(Numbers):
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
         """Tell of rows without a mean."""
-        n_rows = rows_not_finite(predicted)
+        parameter, n_rows = self._named("target_scaler"), rows_not_finite(predicted)
         if not n_rows or rows_not_finite(output):
             return []
         return [
-            f"{self._named('target_scaler')}: {n_rows} of {len(output)} rows have no mean that can "
-            "be told. Ask for quantiles, such as the median."
+            f"{parameter}: {n_rows} of {len(output)} rows have no mean that can be told. Ask for "
+            "quantiles, such as the median."
         ]

@@ -177,6 +177,14 @@ class Target(BaseEstimator, ABC):
     # Predictions
 
     @property
+    def needs_residuals(self) -> bool:
+        """Whether predictions need to know how far training rows were missed."""
+        return False
+
+    def learn_residuals(self, encoded: np.ndarray, output: np.ndarray) -> None:
+        """Learn that, of encoded training values and what the networks say of them."""
+
+    @property
     def map_(self) -> Map:
         """The map from the network's output to what is predicted, in raw units."""
         return self._map if self.n_members_ is None else OverMembers(self._map, self.n_members_)

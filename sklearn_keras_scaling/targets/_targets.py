@@ -223,6 +223,20 @@ class Targets:
         self._each(learn)
 
     @property
+    def need_residuals(self) -> bool:
+        """Whether some predictions need to know how far training rows were missed."""
+        return any(target.needs_residuals for target in parts(self.by_output))
+
+    def learn_residuals(self, encoded: Any, outputs: Any) -> None:
+        """Learn that, of encoded training values by output and what the networks say of them."""
+
+        def learn(_: Any, target: Target, y: np.ndarray, output: np.ndarray) -> None:
+            if target.needs_residuals:
+                target.learn_residuals(y, output)
+
+        self._each(learn, encoded, outputs)
+
+    @property
     def maps(self) -> Any:
         """The maps from the network's outputs to what is predicted."""
         return self._each(lambda _, target: target.map_)

@@ -53,6 +53,39 @@ class SpreadOfMembers(OverMembers):
 
 
 @dataclass(frozen=True, eq=False)
+class Smeared(Map):
+    """The mean of raw numbers, by Duan's smearing: over the residuals of the training rows.
+
+    ``mean_j inverse(z + r_j)`` [1]_. Sums are cut to the range of the training numbers, or of
+    ``z``: an inverse may grow without bound beyond.
+
+    Attributes
+    ----------
+    inverse_of : Map
+        Of the numbers, with an inverse that stays within its domain.
+    residuals : ndarray of shape (n, n_columns)
+        Of the scaled numbers.
+    low, high : ndarray of shape (n_columns,)
+        Least and largest scaled number.
+
+    References
+    ----------
+    .. [1] N. Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983).
+    """
+
+    inverse_of: Map
+    residuals: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the mean, of scaled numbers of shape (n, ..., n_columns)."""
+        low, high = xp.minimum(x, self.low), xp.maximum(x, self.high)
+        moved = [xp.minimum(xp.maximum(xp.add(x, r), low), high) for r in self.residuals]
+        return _mean([self.inverse_of.inverse(z, xp) for z in moved], xp)
+
+
+@dataclass(frozen=True, eq=False)
 class Seen:
     """How a distribution's numbers are seen in raw units.
 
