@@ -163,12 +163,12 @@ def in_units(x):
 @pytest.mark.parametrize("weight", [None, WEIGHT[:, 0], WEIGHT], ids=["equal", "rows", "cells"])
 @pytest.mark.parametrize("metric", MEANS)
 def test_a_mean_is_over_the_cells_that_are_there(metric, weight):
-    found = again(TargetUnits(metric(dtype="float64"), UNITS, has_missing=True))
+    found = again(TargetUnits(metric(dtype=WIDE), UNITS, has_missing=True))
     for rows in np.split(np.arange(30), 3):
         each = None if weight is None else weight[rows]
         found.update_state(SOME[rows], Z[rows], sample_weight=each)
     of_cells = np.ones((30, 3)) if weight is None else weight.reshape(30, -1) * np.ones((30, 3))
-    expected = metric(dtype="float64")
+    expected = metric(dtype=WIDE)
     there = [each[~MISSING][:, None] for each in (in_units(Y), in_units(Z))]
     expected.update_state(*there, sample_weight=of_cells[~MISSING])
     assert float(found.result()) == pytest.approx(float(expected.result()), rel=1e-5)  # float32
@@ -176,7 +176,7 @@ def test_a_mean_is_over_the_cells_that_are_there(metric, weight):
 
 @pytest.mark.parametrize("how", ["uniform_average", "variance_weighted_average"])
 def test_r2_is_over_the_rows_of_each_column_that_are_there(how):
-    metric = metrics.R2Score(class_aggregation=how, dtype="float64")
+    metric = metrics.R2Score(class_aggregation=how, dtype=WIDE)
     found = again(TargetUnits(metric, ([0.0] * 3, UNITS[1]), has_missing=True))
     for rows in np.split(np.arange(30), 3):
         found.update_state(SOME[rows], Z[rows])
