@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
+from sklearn_keras_scaling.estimators._losses import TargetUnitsLoss
 
 from sklearn_keras_scaling.distributions import Normal, register_distribution
-from sklearn_keras_scaling.estimators._losses import TargetUnitsLoss
 from sklearn_keras_scaling.training import (
     Batches,
     DistributionLoss,

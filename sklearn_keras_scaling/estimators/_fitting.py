@@ -95,7 +95,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             self.input_scaler_,
         )
         series = series_of(self.input_scaler_)
-        self.targets_.fit(rows.y, rows.weight, method, is_new, series)
+        self.targets_.fit(rows.y, rows.target_weight, method, is_new, series)
 
     def _make_scalers(self, parameter: str, routed: dict[str, Any], data: Any) -> Any:
         every = names(data)
@@ -109,7 +109,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
 
     def _mean_weights(self, rows: Rows) -> Any:
         means = self.targets_.mean_weights()
-        self.targets_.weigh(rows.y, rows.weight, means)
+        self.targets_.weigh(rows.y, rows.target_weight, means)
         return means
 
     def _batches_of(self, rows: Rows) -> Callable[[Any, int], Any]:
@@ -282,7 +282,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
     def _arrays(self, rows: Rows, loss: Any, means: Any, trains: bool = False) -> tuple[Any, ...]:
         """Return inputs, targets and, if any, weights as the network takes them."""
         targets = self.targets_.encode(rows.y, loss)
-        weights = self.targets_.weights(rows.y, rows.weight, means, targets, trains)
+        weights = self.targets_.weights(rows.y, rows.target_weight, means, targets, trains)
         inputs, as_outputs = self._scale_inputs(rows.X), self.targets_.as_outputs
         if weights is None:
             return inputs, as_outputs(targets)
@@ -296,7 +296,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
 
         def visit(rows: Rows, _: bool) -> None:
             self.targets_.match(rows.y, "y_val")
-            self.targets_.weigh(rows.y, rows.weight, means)
+            self.targets_.weigh(rows.y, rows.target_weight, means)
 
         return self._open_stream(validation, "validation_data", visit), means
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 
 from .._structure import each, names, part, parts
 from ..bridge import ScaledNetwork, register_network
@@ -15,6 +14,7 @@ from ..checks import Subject
 from ..data import flat
 from ..scaling import chosen, routed_of
 from ..targets import Numbers, TargetColumns, Targets
+from ._scoring import r2_of_known
 from ._uncertainty import PredictsDistributions
 
 
@@ -284,7 +284,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R², the mean over all target columns, of the predictions.
+        """Return R², the mean over all target columns, of the predictions of known targets.
 
         Parameters
         ----------
@@ -305,7 +305,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         if columns is not None:
             predicted = columns.split(predicted, "y")
         in_order = each(lambda name, _: part(predicted, name), given)
-        return float(r2_score(flat(given), flat(in_order), sample_weight=sample_weight))
+        return r2_of_known(flat(given), flat(in_order), sample_weight)
 
     @property
     def target_scaler_(self) -> Any:

@@ -9,7 +9,7 @@ from ._labels import Labels
 from ._many_labels import ManyLabels
 from ._numbers import Numbers
 from ._target import Target
-from ._targets import Targets
+from ._targets import Targets, of_rows
 
 __all__ = [
     "DistributedNumbers",
@@ -19,4 +19,5 @@ __all__ = [
     "Target",
     "TargetColumns",
     "Targets",
+    "of_rows",
 ]

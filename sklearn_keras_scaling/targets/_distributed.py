@@ -145,7 +145,7 @@ class DistributedNumbers(Numbers):
                 "them to the distribution, as distribution__*."
             )
         made = DistributionLoss(self.distribution_, _SCORES[given])
-        return MissingLoss(made) if self._has_missing else made
+        return MissingLoss(made) if self._by_cells else made
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics in target units, of distributions or of what is predicted."""

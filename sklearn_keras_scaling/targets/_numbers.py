@@ -62,7 +62,7 @@ class Numbers(Target):
 
     scaler_: Any
     shape_: tuple[int, ...]
-    _has_missing = False
+    _by_cells = False
     _known: np.ndarray
     _names: list[Any] | None = None
 
@@ -137,9 +137,10 @@ class Numbers(Target):
         is_missing = np.isnan(y)
         return ~is_missing if is_missing.any() else None
 
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come whether numbers are missing."""
-        self._has_missing = self._has_missing or self.known(y) is not None
+    def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Learn from rows to come whether single numbers are missing, or weigh otherwise."""
+        is_by_cells = (weight is not None and weight.ndim > 1) or self.known(y) is not None
+        self._by_cells = self._by_cells or is_by_cells
 
     @property
     def n_numbers(self) -> int:
@@ -282,7 +283,7 @@ class Numbers(Target):
         made = make_loss("mean_squared_error" if given is None else given, routed)
         map_ = as_map(self.scaler_)
         self._check_loss_kind(made, map_)
-        if self._has_missing:
+        if self._by_cells:
             made = MissingLoss(made)
         if self.loss_units == "scaled" or self.scaler_ is None:
             return made
@@ -290,10 +291,10 @@ class Numbers(Target):
 
     def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of single numbers where some are missing, which have none."""
-        if not self._has_missing:
+        if not self._by_cells:
             return weight
-        of_rows = np.ones(len(y)) if weight is None else weight
-        return ~np.isnan(y) * of_rows.reshape(-1, *(1,) * (y.ndim - 1))
+        own = np.ones(len(y)) if weight is None else weight
+        return ~np.isnan(y) * own.reshape(*own.shape, *(1,) * (y.ndim - own.ndim))
 
     def _check_loss_kind(self, loss: Any, map_: Map) -> None:
         if not is_stock(loss):
@@ -324,7 +325,7 @@ class Numbers(Target):
 
     def _in_units(self, metric: Any, map_: Map) -> Any:
         units = units_of(map_for(metric, map_), self.shape_, self._has_axis)
-        return TargetUnits(metric, units, has_missing=self._has_missing)
+        return TargetUnits(metric, units, has_missing=self._by_cells)
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
         """Return scaled numbers."""

@@ -70,8 +70,8 @@ class Target(BaseEstimator, ABC):
         """Return where there is a value, of the shape of ``y``; None if everywhere."""
         return None
 
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come what training must be ready for."""
+    def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Learn from rows to come, and their weights, what training must be ready for."""
 
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count what is there of values whose kind is known."""
@@ -150,7 +150,10 @@ class Target(BaseEstimator, ABC):
         """Return values as the network's loss takes them, with the axes of its output."""
 
     def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of values, given those of their rows; None if all count once."""
+        """Return the weights of values, given those of their rows or of them; None if all count.
+
+        What is missing has none.
+        """
         return weight
 
     def weights(
@@ -162,8 +165,8 @@ class Target(BaseEstimator, ABC):
         ----------
         y : ndarray
             Valid values.
-        weight : ndarray of shape (n_samples,) or None
-            Of the rows.
+        weight : ndarray of shape (n_samples,) or of that of ``y``, or None
+            Of the rows, or of the values.
         mean : float or None
             That of :meth:`cells` over all of the data; None if they have no weights.
         trains : bool
