@@ -78,8 +78,9 @@ dict or list of them, or dataset
             yields batches ``(X, y)`` or ``(X, y, sample_weight)``, in raw units: it is read
             once for the scalers and again in each epoch, in its own order.
         y : array-like of shape (n_samples,) or (n_samples, ...), or dict of them
-            Training targets in raw units; of a classifier, labels of shape (n_samples,), or
-            0 and 1 of shape (n_samples, n_labels). A dict has an array for each named output.
+            Training targets in raw units; of a classifier, labels (its parameter ``labels`` has
+            the kinds). A dict has an array for each named output. NaN is not known (of labels
+            None too): it counts nowhere, and is predicted.
         sample_weight : array-like of shape (n_samples,) or that of ``y``, or dict of them, \
 default=None
             Non-negative weights, for the loss and for scalers that take them: one a row, one a

@@ -20,7 +20,16 @@ from ._base import (
     WithinDomain,
     draws_for,
 )
-from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
+from ._columns import (
+    BothClasses,
+    Monomials,
+    OrderedClasses,
+    Parallel,
+    PerColumn,
+    Project,
+    Squeeze,
+    Take,
+)
 from ._domains import rows_beyond, rows_not_finite
 from ._functions import Function, Impute, Normalize, Power, Threshold
 from ._local import LocalNormalize
@@ -45,6 +54,7 @@ __all__ = [
     "MultiplyAdd",
     "Normalize",
     "OneHot",
+    "OrderedClasses",
     "Parallel",
     "PerColumn",
     "Piecewise",

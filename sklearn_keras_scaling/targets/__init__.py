@@ -3,11 +3,15 @@
 Nothing here reads inputs, builds networks or trains them.
 """
 
+from ._accuracy import accuracy
 from ._columns import TargetColumns
 from ._distributed import DistributedNumbers
+from ._kinds_of_labels import targets_of_labels
 from ._labels import Labels
 from ._many_labels import ManyLabels
 from ._numbers import Numbers
+from ._one_hot import OneHot
+from ._ordinal import Ordinal
 from ._target import Target
 from ._targets import Targets, of_rows
 
@@ -16,8 +20,12 @@ __all__ = [
     "Labels",
     "ManyLabels",
     "Numbers",
+    "OneHot",
+    "Ordinal",
     "Target",
     "TargetColumns",
     "Targets",
+    "accuracy",
     "of_rows",
+    "targets_of_labels",
 ]

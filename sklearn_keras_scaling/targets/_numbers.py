@@ -62,7 +62,6 @@ class Numbers(Target):
 
     scaler_: Any
     shape_: tuple[int, ...]
-    _by_cells = False
     _known: np.ndarray
     _names: list[Any] | None = None
 
@@ -136,11 +135,6 @@ class Numbers(Target):
         """Return where there is a number."""
         is_missing = np.isnan(y)
         return ~is_missing if is_missing.any() else None
-
-    def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
-        """Learn from rows to come whether single numbers are missing, or weigh otherwise."""
-        is_by_cells = (weight is not None and weight.ndim > 1) or self.known(y) is not None
-        self._by_cells = self._by_cells or is_by_cells
 
     @property
     def n_numbers(self) -> int:
@@ -288,13 +282,6 @@ class Numbers(Target):
         if self.loss_units == "scaled" or self.scaler_ is None:
             return made
         return TargetUnitsLoss(made, to_target_units(map_, self.shape_, self._has_axis))
-
-    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of single numbers where some are missing, which have none."""
-        if not self._by_cells:
-            return weight
-        own = np.ones(len(y)) if weight is None else weight
-        return ~np.isnan(y) * own.reshape(*own.shape, *(1,) * (y.ndim - own.ndim))
 
     def _check_loss_kind(self, loss: Any, map_: Map) -> None:
         if not is_stock(loss):

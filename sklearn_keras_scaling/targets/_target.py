@@ -34,6 +34,8 @@ class Target(BaseEstimator, ABC):
     name_: Any = None
     scaler_: Any = None
     n_members_: int | None = None
+    #: Whether values are missing, or weigh otherwise than their rows.
+    _by_cells = False
     _map: Map = IDENTITY
 
     def bound(self, name: Any = None) -> Any:
@@ -71,7 +73,9 @@ class Target(BaseEstimator, ABC):
         return None
 
     def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
-        """Learn from rows to come, and their weights, what training must be ready for."""
+        """Learn from rows to come, and their weights, whether values count one by one."""
+        is_by_cells = (weight is not None and weight.ndim > 1) or self.known(y) is not None
+        self._by_cells = self._by_cells or is_by_cells
 
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count what is there of values whose kind is known."""
@@ -154,7 +158,11 @@ class Target(BaseEstimator, ABC):
 
         What is missing has none.
         """
-        return weight
+        if not self._by_cells:
+            return weight
+        is_known = self.known(y)
+        cells = np.ones(y.shape) if is_known is None else is_known.astype(np.float64)
+        return cells if weight is None else cells * spread(weight, y)
 
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
@@ -224,3 +232,8 @@ class Target(BaseEstimator, ABC):
 
     def _named(self, parameter: str) -> str:
         return named(parameter, self.name_)
+
+
+def spread(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return weights of rows, or of values, with the axes of ``y``."""
+    return weight.reshape(*weight.shape, *(1,) * (y.ndim - weight.ndim))
