@@ -213,6 +213,12 @@ class Targets:
 
     def loss_weights(self, weights: Any) -> Any:
         """Return the weights of the outputs' losses in the structure of the outputs."""
+        own = {
+            name: t.weight
+            for name, t in zip(names(self.by_output), parts(self.by_output), strict=True)
+        }
+        if weights is None and self.are_several and set(own.values()) != {1.0}:
+            weights = own
         if not isinstance(weights, dict):
             return weights
         # By name: Keras takes the entries of a dict for outputs in a list in sorted order.
