@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         MaxAbsScaler,
         MinMaxScaler,
         RobustScaler,
+        SquashingScaler,
         StandardScaler,
         merge,
     )
@@ -49,6 +50,7 @@ _HOMES = {
     "ScaledKerasClassifier": "estimators",
     "ScaledKerasRegressor": "estimators",
     "ScalingWarning": "exceptions",
+    "SquashingScaler": "scalers",
     "StandardScaler": "scalers",
     "UnsupportedTransformerError": "exceptions",
     "certify": "bridge",
@@ -76,6 +78,7 @@ __all__ = [
     "ScaledKerasClassifier",
     "ScaledKerasRegressor",
     "ScalingWarning",
+    "SquashingScaler",
     "StandardScaler",
     "UnsupportedTransformerError",
     "certify",

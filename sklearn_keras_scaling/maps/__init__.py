@@ -22,7 +22,7 @@ from ._base import (
 )
 from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
 from ._domains import rows_beyond, rows_not_finite
-from ._functions import Function, Impute, Normalize, Power, Threshold
+from ._functions import Function, Impute, Normalize, Power, Squash, Threshold
 from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 
@@ -51,6 +51,7 @@ __all__ = [
     "Power",
     "Project",
     "Quantiles",
+    "Squash",
     "Squeeze",
     "Take",
     "Threshold",
