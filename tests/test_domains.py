@@ -47,7 +47,7 @@ TRANSFORMERS = {
     "root": FunctionTransformer(np.sqrt, np.square),
     "quantile": QuantileTransformer(n_quantiles=50),
     "standard": StandardScaler(),
-    "squash": SquashingScaler(),
+    "squash": SquashingScaler(300.0),
 }
 
 

@@ -83,13 +83,15 @@ class SquashingScaler(QuantileScaler, _WithoutCounterpart):
     Notes
     -----
     Infinities become the bounds; statistics are those of the finite values. NaN count as
-    absent and stay NaN. ``inverse_transform`` makes infinities of the bounds, and NaN of what
-    is beyond; predictions behind a target scaler stay next to the bounds instead.
+    absent and stay NaN; a column without a finite value has no statistics, and becomes NaN.
+    ``inverse_transform`` makes infinities of the bounds, and NaN of what is beyond; predictions
+    behind a target scaler stay next to the bounds instead.
 
-    From skrub 0.11 it differs in three points. A column that was constant in ``fit`` becomes 0,
+    From skrub 0.11 it differs in four points. A column that was constant in ``fit`` becomes 0,
     but other values that it takes later do not: they would be lost to the inverse. What is
     constant does not depend on the unit; skrub takes any quartiles that differ by less than
-    ``10 * eps`` for 1 apart. Everything is computed in float64.
+    ``10 * eps`` for 1 apart. No square overflows; skrub makes 0 of what is 1e154 scales away,
+    in float32 1e19. And everything is computed in float64.
 
     References
     ----------
