@@ -11,14 +11,15 @@ from ..maps import IDENTITY, Affine, Chain, Map, Parallel, Squash
 from ._registry import map_of, register_map
 from ._transformers import AS_FLOAT32
 
+#: Divides columns that were constant: numbers become 0, and infinities the bounds all the same.
+_OF_CONSTANT = 2.0**126
+
 
 @register_map("skrub.SquashingScaler")
 def squashing_map(scaler: Any) -> Map:
     """Return the map of a fitted ``SquashingScaler`` of skrub's."""
     n_features = scaler.n_features_in_
-    loc, spread = np.zeros(n_features), np.ones(n_features)
-    # Constant columns: all numbers become 0, and infinities the bounds all the same.
-    scale = np.full(n_features, np.finfo(np.float64).max)
+    loc, scale = np.zeros(n_features), np.full(n_features, _OF_CONSTANT)
     if scaler.robust_scaler_ is not None:
         loc[scaler.robust_cols_] = scaler.robust_scaler_.center_
         scale[scaler.robust_cols_] = scaler.robust_scaler_.scale_

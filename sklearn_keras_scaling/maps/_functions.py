@@ -11,7 +11,7 @@ import numpy as np
 from ._base import UNKNOWN, Map, constants
 from ._columns import Take
 from ._domains import function_domain, moved, power_end
-from ._namespaces import at_least, number
+from ._namespaces import at_least, number, squashed, unsquashed
 
 _EPS = np.finfo(np.float64).eps
 
@@ -161,9 +161,8 @@ class Power(Map):
 class Squash(Map):
     """The map ``x / sqrt(1 + (x / bound)**2)``, whose absolute values stay below ``bound``.
 
-    It is computed as ``bound * tanh(arcsinh(x / bound))``, the same number: squares would overflow,
-    and in the inverse cancel. Infinities become the ends, and the ends infinities; beyond them the
-    inverse is NaN. NaN stays NaN.
+    Infinities become the ends, and the ends infinities; beyond them the inverse is NaN. NaN stays
+    NaN.
 
     Parameters
     ----------
@@ -192,13 +191,11 @@ class Squash(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the squashed number."""
-        share = xp.tanh(xp.arcsinh(xp.divide(x, self.bound)))
-        return xp.multiply(share, self.bound)
+        return xp.multiply(squashed(xp.divide(x, self.bound), xp), self.bound)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z / sqrt(1 - (z / bound)**2)``."""
-        number = xp.sinh(xp.arctanh(xp.divide(z, self.bound)))
-        return xp.multiply(number, self.bound)
+        return xp.multiply(unsquashed(xp.divide(z, self.bound), xp), self.bound)
 
     def limits(self, xp: Any) -> tuple[Any, Any]:
         """Return what is next to the ends, where the inverse is a number and has a slope."""
