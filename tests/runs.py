@@ -141,6 +141,7 @@ ANY_VERSION = {
         *("the_output_activation", "scaling_beats", "integer_weights", "warm_start", "a_row_is"),
         *("metrics_keep", "metrics_of_", "history_is", "targets_of_", "scalers_never"),
     ),
+    "squashing": only("it_computes", "the_map_rises", "scaling_by_name", "predictions_beyond"),
     "targets": only(
         *("sequences_", "losses_in", "nonlinear", "several_labels", "one_mean", "correlations")
     ),
