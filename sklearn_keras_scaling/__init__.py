@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         MaxAbsScaler,
         MinMaxScaler,
         RobustScaler,
+        SquashingScaler,
         StandardScaler,
         merge,
     )
@@ -73,6 +74,7 @@ _HOMES = {
     "ScaledKerasEstimator": "estimators",
     "ScaledKerasRegressor": "estimators",
     "ScalingWarning": "exceptions",
+    "SquashingScaler": "scalers",
     "StandardScaler": "scalers",
     "StudentT": "distributions",
     "UnsupportedTransformerError": "exceptions",
@@ -113,6 +115,7 @@ __all__ = [
     "ScaledKerasEstimator",
     "ScaledKerasRegressor",
     "ScalingWarning",
+    "SquashingScaler",
     "StandardScaler",
     "StudentT",
     "UnsupportedTransformerError",
