@@ -249,7 +249,7 @@ def test_nothing_is_changed():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"ignore names 'SKS01'.*Did you mean 'SKS01\d'"):
+    with pytest.raises(ValueError, match=r"ignore names 'SKS01'.*Did you mean 'SKS0\d\d'"):
         check_scaling(mlp(), ignore=["SKS01"])
     with pytest.raises(TypeError, match=r"ignore must be a tuple of codes.*Write \(\"SKS001\",\)"):
         check_scaling(mlp(), ignore="SKS001")

@@ -10,7 +10,6 @@ from sklearn.base import ClassifierMixin
 
 from .._validation import explained
 from ..bridge import ScaledNetwork, register_network
-from ..checks import Subject
 from ..targets import Labels, ManyLabels, Targets
 from ._base import BaseScaledKeras
 
@@ -263,9 +262,6 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
             shape = y.shape if sparse.issparse(y) else np.shape(y)
         kind = ManyLabels if len(shape) == 2 and shape[1] > 1 else Labels
         return Targets(kind(self.class_weight, loss=self.loss).bound())
-
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        return Subject(network, self.input_scaler_, X=X, are_labels=True)
 
 
 @register_network(ScaledKerasClassifier)

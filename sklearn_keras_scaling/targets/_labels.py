@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_labels
+from ..checks import TargetKind
 from ..maps import IDENTITY, BothClasses
 from ..training import loss_name, make_loss, make_metrics
 from ._probabilities import check_probabilities, refuse_logits
@@ -37,6 +38,11 @@ class Labels(Target):
     def __init__(self, class_weight: Any = None, *, loss: Any = None) -> None:
         self.class_weight = class_weight
         self.loss = loss
+
+    @property
+    def kind(self) -> TargetKind:
+        """One label."""
+        return TargetKind("label")
 
     # Raw values
 

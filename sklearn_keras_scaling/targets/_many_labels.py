@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_labels
+from ..checks import TargetKind
 from ..training import loss_name, make_loss, make_metrics
 from ._probabilities import check_probabilities, refuse_logits
 from ._target import Target
@@ -35,6 +36,11 @@ class ManyLabels(Target):
     def __init__(self, class_weight: Any = None, *, loss: Any = None) -> None:
         self.class_weight = class_weight
         self.loss = loss
+
+    @property
+    def kind(self) -> TargetKind:
+        """Several labels."""
+        return TargetKind("labels")
 
     # Raw values
 

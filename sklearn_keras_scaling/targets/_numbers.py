@@ -10,6 +10,7 @@ import numpy as np
 from .._optional import is_stock
 from .._validation import check_targets
 from ..bridge import widest_float
+from ..checks import TargetKind
 from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
@@ -87,6 +88,11 @@ class Numbers(Target):
 
     def _make_distribution(self, routed: Any) -> None:
         """Make what the network says of each number, where that is more than the number."""
+
+    @property
+    def kind(self) -> TargetKind:
+        """Numbers."""
+        return TargetKind(in_target_units=self.loss_units == "target")
 
     # Raw values
 

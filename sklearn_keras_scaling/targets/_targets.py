@@ -86,6 +86,16 @@ class Targets:
         """Return what a validation split is stratified by: the labels of one target alone."""
         return None if self.are_several else self.by_output.strata(y)
 
+    @property
+    def scalers(self) -> Any:
+        """The fitted scalers, None of labels."""
+        return self._each(lambda _, target: target.scaler_)
+
+    @property
+    def kinds(self) -> Any:
+        """What the network says of each target, for checks."""
+        return self._each(lambda _, target: target.kind)
+
     def fit(self, y: Any, weight: Any, method: str, is_new: bool, series: Any) -> None:
         """Fit what scales the values, or let it go on."""
         self._each(lambda _, target, one: target.fit(one, weight, method, is_new, series), y)
