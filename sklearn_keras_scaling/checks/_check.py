@@ -74,17 +74,19 @@ def check_scaling(
     y_val: Any = None,
     ignore: Sequence[str] = (),
 ) -> list[Finding]:
-    """Return what makes a network and its scaling disagree.
+    """Return what makes a network and its scaling, or its targets, disagree.
 
     Looks at the network's layers, the fitted scalers and about a thousand rows of the data.
-    Of the network, at most its first layers are run, where they scale or were trained; nothing
-    is changed. What is not given is not checked.
+    Of the network, at most its first layers are run, where they scale or were trained, and all
+    of it where it ends in an activation that is flat in part, such as ReLU; nothing is changed.
+    What is not given is not checked; targets that are NaN are left out.
 
     Parameters
     ----------
     model : keras.Model, ScaledKerasRegressor or ScaledKerasClassifier
-        The network, which takes scaled inputs and returns scaled targets; if it is compiled,
-        its loss is looked at too. Or a fitted estimator, which brings its scalers along.
+        The network, which takes scaled inputs and returns scaled targets, labels'
+        probabilities, or, by its compiled loss, a distribution's parameters. Or a fitted
+        estimator, which brings its scalers along and knows what its targets are.
     input_scaler, target_scaler : transformer, list, dict or None, default=None
         Fitted; None where numbers enter or leave unscaled. A dict has one for each input or
         output, a list one for each column.
@@ -92,8 +94,8 @@ def check_scaling(
 default=None
         Inputs in raw units; several by name.
     y : array-like of shape (n_samples,) or (n_samples, ...), or dict, default=None
-        Targets in raw units. Of a network without a target scaler, whole numbers behind a
-        softmax, or 0 and 1, count as classes.
+        Targets in raw units, or labels. Of a network without a target scaler, whole numbers
+        behind a softmax, 0 and 1, and what a loss of probabilities compares count as labels.
     X_val, y_val : default=None
         Validation data in raw units, compared with ``X`` and ``y``.
     ignore : sequence of str, default=()

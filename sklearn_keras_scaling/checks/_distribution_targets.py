@@ -29,7 +29,10 @@ class DistributionSide(NumberSide):
     @property
     def at_zero(self) -> float:
         """The location where the last layer returns zeros."""
-        outputs = np.full((1, self.distribution.n_outputs), super().at_zero)
+        at_zero = super().at_zero
+        if np.isnan(at_zero):
+            return at_zero
+        outputs = np.full((1, self.distribution.n_outputs), at_zero)
         parameters = self.distribution.parameters(outputs, np)
         return float(self.distribution.location(parameters, np)[0])
 

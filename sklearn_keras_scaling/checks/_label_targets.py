@@ -22,7 +22,8 @@ class LabelSide(TargetSide):
             return
         has_other = activation.low < 0 or activation.high > 1
         if self.kind.needs_probabilities and has_other and not activation.is_none:
-            yield Finding("SKS021", self.end.layer, told_reach(activation))
+            told = f"{told_reach(activation)}; probabilities go from 0 to 1"
+            yield Finding("SKS021", self.end.layer, told)
         if self.kind.name == "labels":
             yield from self._add_up()
 

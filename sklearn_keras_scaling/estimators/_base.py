@@ -336,7 +336,7 @@ dict or list of them, or dataset
             y = self.targets_.check(self, y, "y")
             self.targets_.match(y, "y")
         loss = self.targets_.make_losses(self.loss, self._routed_to("loss"))
-        return self._as_subject(self.network_, X, y, loss)
+        return self._as_subject(self.members_[0], X, y, loss)
 
 
 def _by_name(argument: str, data: Any) -> dict[str, Any]:

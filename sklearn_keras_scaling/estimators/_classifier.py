@@ -111,7 +111,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     history_ : dict of list
         Loss and metrics per epoch.
     findings_ : list of Finding
-        Where the network and its scaling do not fit, found when ``fit`` began.
+        Where the network does not fit its scaling or its labels, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}

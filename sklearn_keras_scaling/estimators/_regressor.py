@@ -131,7 +131,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     history_ : dict of list
         Per epoch: ``loss`` in scaled space and the metrics in target units.
     findings_ : list of Finding
-        Where the network and its scaling do not fit, found when ``fit`` began.
+        Where the network does not fit its scaling or its targets, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}
