@@ -29,22 +29,8 @@ from sklearn_keras_scaling.distributions import Normal
 from sklearn_keras_scaling.training import DistributionLoss
 
 from . import ONE_EPOCH
-from .findings import (
-    CASES,
-    LABELS,
-    SEVERAL,
-    TABLE,
-    TWO,
-    X,
-    Y,
-    dense,
-    ended,
-    ending,
-    mlp,
-    net,
-    standard,
-    table,
-)
+from .finding_networks import LABELS, SEVERAL, TWO, X, Y, dense, ended, ending, mlp, net, standard
+from .findings import CASES, TABLE, table
 
 NAMES = ["standard", "minmax", "maxabs", "robust"]
 
@@ -226,6 +212,8 @@ def test_a_dead_end_is_told_with_its_columns():
     assert finding.evidence == (
         "column 0 of 2: relu is 0 for all 200 values looked at, where its slope is 0"
     )
+    listed = {**ended("relu", [-30.0]), "X": X.tolist()}
+    assert "SKS020" in [finding.code for finding in check_scaling(**listed)]
     network = ending("relu", [-30.0])
     with pytest.warns(ScalingWarning, match="SKS020: the end of the network is dead"):
         ScaledKerasRegressor(network, target_scaler="minmax", **EAGER).fit(X, Y[:, 0])

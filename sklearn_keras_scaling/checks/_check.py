@@ -229,13 +229,20 @@ def _input_sides(subject: Subject) -> list[InputSide]:
 
 
 def _target_sides(subject: Subject) -> list[TargetSide]:
-    scalers = {name: _part_of_scaler(subject.input_scaler, name) for name in names(subject.X)}
-    trial = Trial(subject.network, subject.X, scalers)
+    trial = _trial(subject)
     if subject.kinds is None:
         every = _names_of(subject.y, subject.target_scaler)
     else:
         every = names(subject.kinds)
     return [_target_side(subject, name, trial) for name in every]
+
+
+def _trial(subject: Subject) -> Trial:
+    every = _names_of(subject.X, subject.input_scaler)
+    is_list = isinstance(subject.X, list) and every == [None]
+    X = np.asarray(subject.X) if is_list else subject.X
+    scalers = {name: _part_of_scaler(subject.input_scaler, name) for name in every}
+    return Trial(subject.network, X, scalers)
 
 
 def _target_side(subject: Subject, name: Any, trial: Trial) -> TargetSide:
