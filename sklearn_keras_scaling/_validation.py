@@ -123,28 +123,31 @@ def check_targets(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
         )
 
 
-def check_labels(estimator: Any, y: Any, name: str = "y") -> np.ndarray:
-    """Return ``y`` as labels of shape (n_samples,), or as 0 and 1 of shape (n_samples, n_labels).
+def read_labels(y: Any, name: str) -> np.ndarray:
+    """Return labels as an array of any shape and dtype.
 
     Raises
     ------
     ValueError
-        If ``y`` is missing, has missing labels, or is continuous.
+        If they are none, such as lists of different lengths.
     """
-    check_given(estimator, y)
     with explained(y, name):
-        y = y.toarray() if sparse.issparse(y) else y
-        labels = np.asarray(y)
-        several = labels.ndim == 2 and labels.shape[1] > 1
-        labels = labels if several else column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y", estimator_name=type(estimator).__name__)
-        check_classification_targets(labels)
-        if several and not np.isin(labels, [0, 1]).all():
-            raise ValueError(
-                f"Labels of shape {labels.shape} must be 0 or 1, one column a label. Give one "
-                "column of classes, or fit a classifier for each column."
-            )
-    return labels
+        return np.asarray(y.toarray() if sparse.issparse(y) else y)
+
+
+def check_column(y: Any, name: str, warn: bool) -> np.ndarray:
+    """Return ``y`` of shape (n_samples,) or (n_samples, 1) as shape (n_samples,)."""
+    with explained(y, name):
+        column: np.ndarray = column_or_1d(y.toarray() if sparse.issparse(y) else y, warn=warn)
+    return column
+
+
+def check_classes(estimator: Any, values: np.ndarray, y: Any, name: str) -> None:
+    """Raise ``ValueError`` unless values of ``y`` are finite, and labels."""
+    with explained(y, name):
+        if values.size:
+            assert_all_finite(values, input_name="y", estimator_name=type(estimator).__name__)
+            check_classification_targets(values)
 
 
 def check_given(estimator: Any, y: Any) -> None:
@@ -179,26 +182,39 @@ def check_weights(
         return None
     if isinstance(sample_weight, Mapping):
         raise TypeError(
-            f"{name} is a dict, but a row has one weight for all outputs. Pass one array, and "
-            "weigh outputs by compile__loss_weights."
+            f"{name} is a dict, but y is one target without a name. Pass one array: a weight a "
+            "row, or a weight a cell of y."
         )
-    with explained(sample_weight, name):
-        weight = check_array(
-            sample_weight,
-            dtype=np.float64,
-            ensure_2d=False,
-            ensure_min_samples=0,
-            input_name="sample_weight",
-        )
+    weight = read_weights(sample_weight, name)
     if weight.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), one a row, got {weight.shape}.")
-    if (weight < 0).any():
-        raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
     if not (may_be_zero or weight.any()):
         raise ValueError(
             f"{name}: Sample weights must contain at least one non-zero number, got "
             f"{n_samples} zeros."
         )
+    return weight
+
+
+def read_weights(sample_weight: Any, name: str) -> np.ndarray:
+    """Return weights of any shape as non-negative float64.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, NaN or infinite.
+    """
+    with explained(sample_weight, name):
+        weight: np.ndarray = check_array(
+            sample_weight,
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            input_name="sample_weight",
+        )
+    if (weight < 0).any():
+        raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
     return weight
 
 

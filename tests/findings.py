@@ -445,6 +445,17 @@ CASES = [
     *yes(
         "SKS019",
         estimator=lambda: fitted(SEVERAL, net(dense(3, "softmax"))),
+        some_missing=lambda: (
+            fitted(
+                np.where(np.eye(3)[LABELS] == 1, -1, SEVERAL),
+                net(dense(3, "softmax")),
+                labels="multilabel",
+                missing_label=-1,
+            )
+            | {"y": np.where(np.arange(600).reshape(200, 3) % 7 == 0, -1, SEVERAL)}
+        ),
+        ordinal=lambda: fitted(LABELS, net(dense(2, "softmax")), ordinal=True),
+        each_step=lambda: fitted(STEPS, net(dense(5, "softmax")), labels="sequence"),
         bare=lambda: of_y(net(dense(3, "softmax")), None, SEVERAL),
         compiled=lambda: of_y(
             net(dense(3), keras.layers.Softmax(), loss="binary_crossentropy"), None, SEVERAL
@@ -453,6 +464,13 @@ CASES = [
     *no(
         "SKS019",
         sigmoid=lambda: fitted(SEVERAL, net(dense(3, "sigmoid"))),
+        ordinal=lambda: fitted(LABELS, net(dense(2, "sigmoid")), ordinal=True),
+        classes_each_step=lambda: fitted(
+            STEPS,
+            net(dense(10), keras.layers.Reshape((5, 2)), keras.layers.Softmax()),
+            labels="sequence",
+        ),
+        one_hot_rows=lambda: fitted(np.eye(3, dtype=int)[LABELS], net(dense(3, "softmax"))),
         one_hot=lambda: of_y(net(dense(3, "softmax")), None, np.eye(3)[LABELS]),
         one_a_row=lambda: fitted(LABELS, net(dense(3, "softmax"))),
         each_step=lambda: of_y(net(dense(3, "softmax"), shape=(5, 3)), None, STEPS),

@@ -18,7 +18,9 @@ from sklearn_keras_scaling import (
     LocalNormalization,
     MaxAbsScaler,
     MinMaxScaler,
+    Numbers,
     ScaledKerasClassifier,
+    ScaledKerasEstimator,
     ScaledKerasRegressor,
     ScalingWarning,
     StandardScaler,
@@ -29,10 +31,23 @@ from sklearn_keras_scaling.distributions import Normal
 from sklearn_keras_scaling.training import DistributionLoss
 
 from . import ONE_EPOCH
-from .finding_networks import LABELS, SEVERAL, TWO, X, Y, dense, ended, ending, mlp, net, standard
+from .finding_networks import (
+    LABELS,
+    SEVERAL,
+    STEPS,
+    TWO,
+    X,
+    Y,
+    dense,
+    ended,
+    ending,
+    mlp,
+    net,
+    standard,
+)
 from .findings import CASES, TABLE, table
 
-NAMES = ["standard", "minmax", "maxabs", "robust"]
+NAMES = ["standard", "minmax", "maxabs", "robust", "squash"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.code}-{c.name}-{c.found}")
@@ -108,7 +123,8 @@ def test_the_default_network_fits_each_distribution(distribution):
 
 
 @pytest.mark.parametrize(
-    "y", [LABELS % 2, np.array(["a", "b", "c"])[LABELS], SEVERAL, np.eye(3, dtype=int)[LABELS]]
+    "y",
+    [LABELS % 2, np.array(["a", "b", "c"])[LABELS], SEVERAL, np.eye(3, dtype=int)[LABELS], STEPS],
 )
 def test_the_default_network_fits_labels_of_each_kind(y):
     classifier = ScaledKerasClassifier(**EAGER).fit(X, y)
@@ -140,9 +156,9 @@ def test_targets_with_gaps_hide_nothing():
     assert not any("nan" in finding.evidence for finding in [outside, sizes, *found])
 
 
-def mixed(**activations):
+def mixed(n_classes=3, **activations):
     x = keras.Input((3,))
-    units = {"size": 2, "kind": 3, "tags": 3, "price": 2}
+    units = {"size": 2, "kind": n_classes, "tags": 3, "price": 2}
     heads = {
         name: dense(units[name], activations.get(name, default), name=name)(x)
         for name, default in {"kind": "softmax", "tags": "sigmoid", "size": None}.items()
@@ -176,6 +192,27 @@ def test_outputs_of_mixed_kinds_are_judged_each_by_its_own():
         ("SKS021", "kind"),
         ("SKS022", "price"),
     ]
+
+
+def test_an_estimator_of_mixed_kinds_tells_them():
+    y = {"kind": np.array(["a", "b", None], dtype=object)[LABELS], "tags": SEVERAL, "size": TWO}
+    kinds = {"kind": "labels", "tags": "multilabel", "size": "numbers"}
+    y["price"], kinds["price"] = Y[:, 0], Numbers(distribution="normal")
+    fitted = ScaledKerasEstimator(targets=kinds, **EAGER).fit(X, y)
+    assert fitted.findings_ == check_scaling(fitted, X=X, y=y, X_val=X, y_val=y) == []
+    network = mixed(2, size="softmax", price="relu")
+    wrong = ScaledKerasEstimator(network, targets=kinds, **EAGER)
+    wrong.set_params(ignore_findings=("SKS020",))
+    with pytest.warns(ScalingWarning, match="SKS001[^$]*SKS018[^$]*SKS022"):
+        wrong.fit(X, y)
+    assert {(f.code, f.layer) for f in wrong.findings_} == {
+        ("SKS001", "size"),
+        ("SKS018", "size"),
+        ("SKS022", "price"),
+    }
+    heavy = {**kinds, "size": Numbers(None, weight=2.0)}
+    raw = ScaledKerasEstimator(targets=heavy, ignore_findings=("SKS008",), **EAGER).fit(X, y)
+    assert [f.code for f in check_scaling(raw, X=X, y=y)] == ["SKS008"]
 
 
 def test_sizes_of_numbers_are_compared_beside_labels():

@@ -25,8 +25,6 @@ from ._targets import TargetSide
 _SIDES: dict[str, type[TargetSide]] = {
     "numbers": NumberSide,
     "distribution": DistributionSide,
-    "label": LabelSide,
-    "labels": LabelSide,
 }
 #: Share of validation values outside of the training range that is more than chance: a small one,
 #: and four times what is expected of n training values, 2 / (n + 1).
@@ -251,7 +249,8 @@ def _target_side(subject: Subject, name: Any, trial: Trial) -> TargetSide:
     end, loss = end_of(subject.network, name), _loss_of(subject, name)
     is_told = subject.kinds is not None
     kind = part(subject.kinds, name) if is_told else guessed(data, scaler, loss, end)
-    return _SIDES[kind.name](data, scaler, end, loss_name(loss), kind, name, trial)
+    side = _SIDES.get(kind.name, LabelSide)
+    return side(data, scaler, end, loss_name(loss), kind, name, trial)
 
 
 def _names_of(data: Any, scaler: Any) -> list[Any]:

@@ -34,8 +34,8 @@ KINDS = {
         True,
         "the output activation cannot reach the scaled targets",
         "End the network with the activation that a builder is offered as output_activation: "
-        "linear for 'standard' and 'robust', sigmoid for 'minmax', tanh for 'maxabs'. Or take the "
-        "target_scaler whose range the activation has.",
+        "linear for 'standard', 'robust' and 'squash', sigmoid for 'minmax', tanh for 'maxabs'. Or "
+        "take the target_scaler whose range the activation has.",
     ),
     "SKS002": Kind(
         False,
@@ -99,7 +99,7 @@ KINDS = {
     "SKS013": Kind(
         True,
         "outliers squeeze nearly all values into a small part of the scaler's range",
-        "Use 'robust' as the scaler, or PowerTransformer() or QuantileTransformer().",
+        "Use 'robust' or 'squash' as the scaler, or PowerTransformer() or QuantileTransformer().",
     ),
     "SKS014": Kind(
         True,
@@ -132,9 +132,9 @@ KINDS = {
     ),
     "SKS019": Kind(
         True,
-        "a softmax makes the probabilities of a row sum to 1, but a row may have several labels "
-        "or none",
-        "End the network with a sigmoid: each label then has a probability of its own.",
+        "a softmax makes probabilities sum to 1 that need not: of several labels a row, of each "
+        "place in a row, or to be above each of several classes",
+        "End the network with a sigmoid, which leaves each probability to itself.",
     ),
     "SKS020": Kind(
         True,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import ClassifierMixin
 
-from .._validation import explained
+from .._structure import each, parts
+from .._validation import check_same_length, check_weights
 from ..bridge import ScaledNetwork, register_network
-from ..targets import Labels, ManyLabels, Targets
+from ..targets import Labels, Targets, share_of_right, targets_of_labels
 from ._base import BaseScaledKeras
 
 
@@ -28,12 +29,16 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     ----------
     model : None, callable or keras.Model, default=None
         None builds dense layers of ``hidden_layer_sizes`` with a sigmoid (two
-        classes, or several labels) or softmax output. A callable returns a network and may ask for
+        classes, several labels, or ordinal ones) or softmax output. A callable returns a network
+        and may ask for
         ``input_shape``, ``output_shape``, ``n_classes``, ``output_activation``,
         ``hidden_layer_sizes`` or ``meta`` (a dict of all that is known) by
         naming them as parameters. A ``keras.Model`` is copied and each fit
         starts from its weights. The network returns probabilities: one column
-        per class or label, or for two classes that of ``classes_[1]`` alone. One that
+        per class or label, or for two classes that of ``classes_[1]`` alone; behind the axes of
+        steps or pixels, where labels have them. Of several columns of classes each is an
+        output of its own, with the name of the column in a data frame, else "column_0",
+        "column_1", ... One that
         comes compiled keeps its own loss where ``loss`` is None, and its own
         optimizer where ``optimizer`` is "adam"; metrics and the rest are this
         estimator's.
@@ -49,15 +54,40 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     input_columns : dict, default=None
         Makes several inputs of one table: names of the network's inputs, and the columns
         of each, by name or number or as a slice.
+    labels : {"auto", "multiclass", "one_hot", "multilabel", "multioutput", "sequence"}, \
+default="auto"
+        What ``y`` is:
+
+        - "multiclass": one label a row, of shape (n_samples,);
+        - "one_hot": 0 and 1, of which each row along the last axis has exactly one 1, in the
+          column of its class; ``predict`` returns such rows again;
+        - "multilabel": several labels a row, 0 and 1 of shape (n_samples, n_labels);
+        - "multioutput": several columns of classes, of shape (n_samples, n_outputs), each with
+          classes of its own; ``classes_`` and ``predict_proba`` are lists of arrays;
+        - "sequence": a label for each step or pixel, of shape (n_samples, n_steps, ...), all of
+          the same classes.
+
+        "auto" takes one column for "multiclass", one-hot rows for such, three axes and more for
+        "sequence", other tables of 0 and 1 for "multilabel" and of anything else for
+        "multioutput". So say "sequence" of one label a step in a table.
+    ordinal : bool or sequence, default=False
+        Whether the classes have an order: True sorts them, a sequence names them from low to
+        high. The network then returns the probabilities to be above each class but the last
+        (cumulative links), trained with "binary_crossentropy"; none counts as larger than one
+        before it. ``predict`` returns the most probable class, as always.
+    missing_label : object, default=None
+        A label that means "not known", such as -1; None and NaN always do. Such labels count
+        nowhere: not as classes or in weights, loss, metrics and ``score``; a row without any
+        is absent. Predictions are complete.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the default network's hidden layers; ``model__activation``
         (default "relu") is theirs too.
     optimizer : str, dict, keras.optimizers.Optimizer or class, default="adam"
         Each fit makes its own from it.
     loss : str, keras.losses.Loss or callable, default=None
-        None is "binary_crossentropy" for one output column or several labels, else
-        "sparse_categorical_crossentropy". A loss whose name begins with
-        "sparse" is given class indices, others one-hot rows.
+        None is "binary_crossentropy" for one output column, several or ordinal labels, else
+        "sparse_categorical_crossentropy". A dict has one for each column of classes. A loss
+        whose name begins with "sparse" is given class indices, others one-hot rows.
     metrics : list, default=None
         Names, functions, ``keras.metrics.Metric``.
     epochs : int, default=100
@@ -71,8 +101,12 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
     early_stopping : bool, default=False
         Stop when ``val_loss`` has not improved for 10 epochs, and restore the best weights.
         Where nothing gives validation rows, a tenth is held out.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the labels in the training loss; "balanced" makes the classes equal.
+    class_weight : dict, list, "balanced" or None, default=None
+        Weights of the labels in the training loss; "balanced" makes the classes equal. Of
+        several labels a row "balanced" makes 0 and 1 equal within each label; a dict has
+        labels, by the number or name of their column, and the weight of their 1, or
+        ``{0: ..., 1: ...}``. Of several columns of classes a dict has columns, and a dict of
+        classes, or "balanced", for each. A list has one entry for each column.
     callbacks : list of keras.callbacks.Callback, default=None
         Deep-copied before each fit.
     engine : {"auto", "compiled", "keras"}, default="auto"
@@ -100,8 +134,10 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted; of several labels a row, the numbers of their columns.
+    classes_ : ndarray of shape (n_classes,), or list of them
+        The labels, sorted, or in the order of ``ordinal``; of several labels a row, the numbers
+        of their columns; of one-hot rows, the names of the columns in a data frame, else their
+        numbers. A list has those of each column of classes.
     input_scaler_ : object, list, dict or None
         The fitted scaler.
     members_ : list of keras.Model
@@ -147,6 +183,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         *,
         input_scaler: Any = "standard",
         input_columns: Any = None,
+        labels: str = "auto",
+        ordinal: Any = False,
+        missing_label: Any = None,
         hidden_layer_sizes: Any = (64, 64),
         optimizer: Any = "adam",
         loss: Any = None,
@@ -169,6 +208,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         self.model = model
         self.input_scaler = input_scaler
         self.input_columns = input_columns
+        self.labels = labels
+        self.ordinal = ordinal
+        self.missing_label = missing_label
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.loss = loss
@@ -188,7 +230,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         self.verbose = verbose
         self._assign_routed(routed)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, or of each label.
 
         Parameters
@@ -198,10 +240,11 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
 
         Returns
         -------
-        p : ndarray of shape (n_samples, n_classes), float32
-            Columns in the order of ``classes_``.
+        p : ndarray of shape (n_samples, ..., n_classes), float32, or list of them
+            Columns in the order of ``classes_``. A list has those of each column of classes.
         """
-        return np.asarray(self._predict(X)).astype(np.float32, copy=False)
+        found = self._probabilities(X)
+        return list(found.values()) if self.targets_.are_several else found
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class, or the labels of a probability above one half.
@@ -213,10 +256,42 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Of the dtype of ``classes_``; several labels as 0 and 1.
+        labels : ndarray of shape (n_samples,) or (n_samples, ...)
+            Like the ``y`` of ``fit``, of the dtype of ``classes_``; several labels and one-hot
+            rows as 0 and 1.
         """
-        return self.targets_.by_output.most_probable(self.predict_proba(X))
+        probabilities = self._probabilities(X)
+        targets = self.targets_.by_output
+        found = each(lambda _, p, target: target.most_probable(p), probabilities, targets)
+        return _side_by_side(parts(found)) if self.targets_.are_several else found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of known labels that are predicted as they are.
+
+        Of several labels a row, or several columns of classes, it is the share of rows in which
+        all known ones are.
+
+        Parameters
+        ----------
+        X, y
+            Inputs and labels, as ``fit`` had them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Between 0 and 1.
+        """
+        predicted = self.predict(X)
+        given, found = (self.targets_.check(self, labels, "y") for labels in (y, predicted))
+        check_same_length(X=predicted, y=parts(given)[0])
+        weight = check_weights(sample_weight, len(predicted), "sample_weight")
+        right = each(lambda _, t, *both: t.right(*both), self.targets_.by_output, given, found)
+        return share_of_right(parts(right) if self.targets_.are_several else [right], weight)
+
+    def _probabilities(self, X: Any) -> Any:
+        return each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         """Train for one epoch on more rows, going on from what was learnt before.
@@ -226,8 +301,9 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         X, y, sample_weight
             As in ``fit``. The first call fits the scaler; ``update_scalers`` says whether
             later ones let it learn.
-        classes : array-like of shape (n_classes,), default=None
-            All labels that later calls may bring; by default those of the first ``y``.
+        classes : array-like of shape (n_classes,), or list of them, default=None
+            All labels that later calls may bring; by default those of the first ``y``. Of
+            several columns of classes, a list of those of each.
 
         Returns
         -------
@@ -242,28 +318,52 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
 
         def learn_y(y: np.ndarray) -> None:
             self.targets_.learn(y)
-            if classes is not None and isinstance(self.targets_.by_output, Labels):
-                self.targets_.by_output.classes_ = np.unique(classes)
+            if classes is None:
+                return
+            several = self.targets_.are_several
+            every = parts(self.targets_.by_output)
+            if several and len(classes) != len(every):
+                raise ValueError(
+                    f"classes has {len(classes)} entries, but y has {len(every)} columns. Give a "
+                    "list of the classes of each."
+                )
+            for target, own in zip(every, classes if several else [classes], strict=True):
+                if isinstance(target, Labels):
+                    target.learn_classes(own)
 
         return self._partial_fit(X, y, sample_weight, learn_y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
 
     @property
-    def classes_(self) -> np.ndarray:
-        """The labels, sorted; of several labels a row, the numbers of their columns."""
-        return self.targets_.by_output.classes_
+    def classes_(self) -> Any:
+        """The labels, or a list of those of each column of classes."""
+        found = [target.classes_ for target in parts(self.targets_.by_output)]
+        return found if self.targets_.are_several else found[0]
 
     def _new_targets(self, y: Any, name: str) -> Targets:
-        with explained(y, name):
-            shape = y.shape if sparse.issparse(y) else np.shape(y)
-        kind = ManyLabels if len(shape) == 2 and shape[1] > 1 else Labels
-        return Targets(kind(self.class_weight, loss=self.loss).bound())
+        return targets_of_labels(
+            y,
+            name,
+            self.labels,
+            ordinal=self.ordinal,
+            class_weight=self.class_weight,
+            missing_label=self.missing_label,
+            loss=self.loss,
+        )
+
+
+def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
+    """Return columns as a table: of objects, if they differ in kind."""
+    differ = len({column.dtype.kind for column in columns}) > 1
+    return np.stack([c.astype(object) if differ else c for c in columns], axis=1)
 
 
 @register_network(ScaledKerasClassifier)
 def _classifier_network(classifier: ScaledKerasClassifier) -> ScaledNetwork:
-    return classifier._scaled_network()
+    # Without the order of a table: columns of classes have probabilities of their own.
+    return replace(classifier._scaled_network(), order=None)

@@ -20,9 +20,18 @@ from ._base import (
     WithinDomain,
     draws_for,
 )
-from ._columns import BothClasses, Monomials, Parallel, PerColumn, Project, Squeeze, Take
+from ._columns import (
+    BothClasses,
+    Monomials,
+    OrderedClasses,
+    Parallel,
+    PerColumn,
+    Project,
+    Squeeze,
+    Take,
+)
 from ._domains import rows_beyond, rows_not_finite
-from ._functions import Function, Impute, Normalize, Power, Threshold
+from ._functions import Function, Impute, Normalize, Power, Squash, Threshold
 from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 
@@ -45,12 +54,14 @@ __all__ = [
     "MultiplyAdd",
     "Normalize",
     "OneHot",
+    "OrderedClasses",
     "Parallel",
     "PerColumn",
     "Piecewise",
     "Power",
     "Project",
     "Quantiles",
+    "Squash",
     "Squeeze",
     "Take",
     "Threshold",

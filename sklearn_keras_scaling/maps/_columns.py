@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._base import UNKNOWN, Map, constants, draws_for
-from ._namespaces import project
+from ._namespaces import at_most, project
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,29 @@ class BothClasses(Map):
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the second column of ``z``, of shape (n, 1)."""
         return z[..., 1:]
+
+
+class OrderedClasses(Map):
+    """The probabilities to be above each class but the last as those of the classes.
+
+    None of them is taken for larger than one before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> OrderedClasses().forward(np.array([[0.75, 0.25], [0.5, 0.75]]), np)
+    array([[0.25, 0.5 , 0.25],
+           [0.5 , 0.  , 0.5 ]])
+    """
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return ``x`` of shape (..., n - 1) as probabilities of shape (..., n)."""
+        above = [x[..., :1]]
+        for k in range(1, x.shape[-1]):
+            above.append(at_most(x[..., k : k + 1], above[-1], xp))
+        first = xp.subtract(1.0, above[0])
+        between = [xp.subtract(*pair) for pair in itertools.pairwise(above)]
+        return xp.concatenate([first, *between, above[-1]], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,10 +47,14 @@ def _flatten(shape: tuple[int, ...]) -> list[Any]:
 def _head(name: Any, shape: tuple[int, ...], activation: str) -> list[Any]:
     # float32 whatever the policy: mixed_float16 would leave three digits of a prediction.
     options = {"dtype": "float32"}
-    dense = {"units": math.prod(shape), "activation": activation, **options}
+    dense = {"units": math.prod(shape), **options}
     if len(shape) == 1:
-        return [keras.layers.Dense(**dense, name=name)]
-    return [keras.layers.Dense(**dense), keras.layers.Reshape(shape, name=name, **options)]
+        return [keras.layers.Dense(**dense, activation=activation, name=name)]
+    if activation == "softmax":  # of the last axis alone
+        reshape = keras.layers.Reshape(shape, **options)
+        return [keras.layers.Dense(**dense), reshape, keras.layers.Softmax(name=name, **options)]
+    reshape = keras.layers.Reshape(shape, name=name, **options)
+    return [keras.layers.Dense(**dense, activation=activation), reshape]
 
 
 def _through(layers: list[Any], tensor: Any) -> Any:

@@ -5,18 +5,29 @@ Nothing here reads inputs, builds networks or trains them.
 
 from ._columns import TargetColumns
 from ._distributed import DistributedNumbers
+from ._kinds_of_labels import targets_of_labels
 from ._labels import Labels
 from ._many_labels import ManyLabels
 from ._numbers import Numbers
+from ._one_hot import OneHot
+from ._ordinal import Ordinal
+from ._scores import columns_of, r2_of_known, share_of_right
 from ._target import Target
-from ._targets import Targets
+from ._targets import Targets, of_rows
 
 __all__ = [
     "DistributedNumbers",
     "Labels",
     "ManyLabels",
     "Numbers",
+    "OneHot",
+    "Ordinal",
     "Target",
     "TargetColumns",
     "Targets",
+    "columns_of",
+    "of_rows",
+    "r2_of_known",
+    "share_of_right",
+    "targets_of_labels",
 ]

@@ -1,4 +1,4 @@
-"""Targets that are labels: one class a row."""
+"""Targets that are labels: one class a row, or one at each place of a row."""
 
 from __future__ import annotations
 
@@ -6,23 +6,37 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_labels
+from .._validation import check_classes, check_column, read_labels
 from ..checks import TargetKind
-from ..maps import IDENTITY, BothClasses
-from ..training import loss_name, make_loss, make_metrics
+from ..maps import IDENTITY, BothClasses, Chain, Inverse, Map, Squeeze
+from ..training import (
+    LabelsLoss,
+    LabelsMetric,
+    MissingLoss,
+    chosen_metric,
+    loss_name,
+    make_loss,
+    make_metrics,
+)
+from ._class_weights import weights_of_classes
+from ._gaps import known, known_values
 from ._probabilities import check_probabilities, refuse_logits
-from ._target import Target
+from ._scores import share_of_right
+from ._target import Target, spread
 
 
 class Labels(Target):
-    """Labels of any dtype, one a row.
+    """Labels of any dtype: one a row, or one for each step of a sequence or pixel of an image.
 
-    The network returns a probability for each class, or that of the second of two alone.
+    The network returns a probability for each class on its last axis, or that of the second of
+    two alone. None and NaN are not known: they count nowhere, and are predicted.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None, default=None
         Weights of the labels in the training loss; "balanced" makes the classes equal.
+    missing_label : object, default=None
+        Another label that is not known.
     loss : object, default=None
         As given to the estimator; it decides whether two classes have one column or two.
 
@@ -30,37 +44,64 @@ class Labels(Target):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    shape_ : tuple of int
+        Of the labels of a row; empty for one.
     """
 
     classes_: np.ndarray
+    shape_: tuple[int, ...]
     _totals: dict[Any, float]
+    #: Of the network's output: "classes" (a column for each), "column" (that of the second of
+    #: two), "cells" (the same without an axis), "cumulative" (a column less than classes).
+    _layout: str
+    _is_sparse = False
 
-    def __init__(self, class_weight: Any = None, *, loss: Any = None) -> None:
+    def __init__(
+        self,
+        class_weight: Any = None,
+        *,
+        missing_label: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        weight: float = 1.0,
+    ) -> None:
         self.class_weight = class_weight
+        self.missing_label = missing_label
         self.loss = loss
+        self.metrics = metrics
+        self.weight = weight
 
     @property
     def kind(self) -> TargetKind:
-        """One label."""
-        return TargetKind("label")
+        """One label, or at each place the probability of the second of two."""
+        return TargetKind("cells" if self._layout == "cells" else "label")
 
     # Raw values
 
     def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
-        """Return labels of shape (n_samples,)."""
-        return check_labels(estimator, y, argument)
+        """Return labels, of shape (n_samples,) if they are one a row."""
+        labels = read_labels(y, argument)
+        if labels.ndim < 2 or labels.shape[1:] == (1,):
+            labels = check_column(y, argument, warn=self.name_ is None)
+        check_classes(estimator, known_values(labels, self.missing_label), y, argument)
+        return labels
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
-        """Learn the classes."""
+        """Learn the classes, and the shape of a row."""
         if more:
             self._match_shape(y, "y")
-        found = np.unique(y)
+        self.shape_ = y.shape[1:]
+        found = np.unique(self._values(y))
         self.classes_ = np.union1d(self.classes_, found) if more else found
+
+    def learn_classes(self, classes: Any) -> None:
+        """Learn all labels that there may be."""
+        self.classes_ = np.unique(classes)
 
     def match(self, y: np.ndarray, argument: str) -> None:
         """Raise ``ValueError`` if a label is new."""
         self._match_shape(y, argument)
-        unknown = np.setdiff1d(y, self.classes_).tolist()
+        unknown = np.setdiff1d(self._values(y), self.classes_).tolist()
         if unknown:
             raise ValueError(
                 f"The label {unknown[0]!r} is none of those that the first fit saw: "
@@ -68,16 +109,40 @@ class Labels(Target):
             )
 
     def _match_shape(self, y: np.ndarray, argument: str) -> None:
-        if y.ndim != 1:
+        if y.shape[1:] != self.shape_:
+            had = f"samples of shape {self.shape_}" if self.shape_ else "one column of labels"
             raise ValueError(
-                f"{argument} has shape {y.shape}, but the y of fit had one column of labels. Pass "
-                "labels of the same kind."
+                f"{argument} has shape {y.shape}, but the y of fit had {had}. Pass labels of the "
+                "same kind."
             )
+
+    def known(self, y: np.ndarray) -> np.ndarray | None:
+        """Return where there is a label."""
+        return known(y, self.missing_label)
+
+    def _values(self, y: np.ndarray) -> np.ndarray:
+        """Return the labels that are known, flat."""
+        return known_values(y, self.missing_label)
+
+    def _index(self, y: np.ndarray) -> np.ndarray:
+        """Return the number of each label in ``classes_``, -1 where it is not known."""
+        order = np.argsort(self.classes_, kind="stable")
+        found = order[np.searchsorted(self.classes_, self._values(y), sorter=order)]
+        is_known = self.known(y)
+        if is_known is None:
+            return found.reshape(y.shape)
+        index = np.full(y.shape, -1)
+        index[is_known] = found
+        return index
 
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count each class, by weight."""
-        labels, index = np.unique(y, return_inverse=True)
-        totals = np.bincount(index, weight).tolist()
+        labels, index = np.unique(self._values(y), return_inverse=True)
+        if weight is not None:
+            is_known = self.known(y)
+            of_all = np.broadcast_to(spread(weight, y), y.shape)
+            weight = of_all.ravel() if is_known is None else of_all[is_known]
+        totals = np.bincount(index.ravel(), weight, len(labels)).tolist()
         before = self._totals if more else {}
         found = dict(zip(labels.tolist(), totals, strict=True))
         self._totals = {
@@ -85,8 +150,8 @@ class Labels(Target):
         }
 
     def strata(self, y: np.ndarray) -> np.ndarray | None:
-        """Return the labels."""
-        return y
+        """Return the labels, if they are one a row."""
+        return None if self.shape_ else y
 
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
@@ -95,100 +160,145 @@ class Labels(Target):
         of_row = super().weights(y, weight, mean, trains)
         if self.class_weight is None or not trains:
             return of_row
-        of_class = self._class_weights()[np.searchsorted(self.classes_, y)]
-        return of_class if of_row is None else of_row * of_class
-
-    def _class_weights(self) -> np.ndarray:
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            totals = np.array([self._totals.get(c, 0.0) for c in self.classes_.tolist()])
-            share = np.where(totals > 0, totals, np.inf)
-            return totals.sum() / ((totals > 0).sum() * share)
-        if not isinstance(self.class_weight, dict):
-            raise ValueError(
-                f'class_weight must be a dict, "balanced" or None, got {self.class_weight!r}.'
-            )
-        unknown = [label for label in self.class_weight if label not in self.classes_]
-        if unknown:
-            raise ValueError(
-                f"class_weight names the label {unknown[0]!r}, but y has {self.classes_.tolist()}."
-            )
-        weights = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
-        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise ValueError(
-                f"class_weight must have finite weights >= 0, one of them above 0, got "
-                f"{self.class_weight!r}."
-            )
-        return weights
+        of_classes = weights_of_classes(
+            self.class_weight, self.classes_.tolist(), self._totals, self._named("class_weight")
+        )
+        of_labels = of_classes[self._index(y)]
+        return of_labels if of_row is None else spread(of_row, y) * of_labels
 
     # The network
 
     def offers(self) -> dict[str, Any]:
         """Return one column for two classes, else one a class, of probabilities."""
-        count = len(self.classes_)
-        if count < 2:
-            raise ValueError(
-                f"y has one class only ({self.classes_.tolist()[0]!r}), but a classifier needs "
-                "at least two classes. Check how the rows were chosen."
-            )
+        count = self._n_classes()
         loss = "" if self.loss is None else loss_name(make_loss(self.loss, {}))
         one_column = count == 2 and "categorical" not in loss
         return {
-            "output_shape": (1,) if one_column else (count,),
+            "output_shape": (*self.shape_, 1 if one_column else count),
             "output_activation": "sigmoid" if one_column else "softmax",
             "n_classes": count,
             "classes": self.classes_,
         }
 
+    def _n_classes(self) -> int:
+        count, y = len(self.classes_), self._named("y")
+        if not count:
+            raise ValueError(
+                f"{y} has no known label: all are missing. Leave the column out, or is "
+                f"missing_label={self.missing_label!r} meant?"
+            )
+        if count < 2:
+            raise ValueError(
+                f"{y} has one class only ({self.classes_.tolist()[0]!r}), but a classifier needs "
+                "at least two classes. Check how the rows were chosen."
+            )
+        return count
+
     @property
     def expected(self) -> str:
         """What a network should return."""
-        return f"{self._named('y')} has {len(self.classes_)} classes. {self._advice}"
+        places = f" at each of {self.shape_} places in a row" if self.shape_ else ""
+        return f"{self._named('y')} has {len(self.classes_)} classes{places}. {self._advice}"
 
     @property
     def _advice(self) -> str:
         count = len(self.classes_)
         either = " or Dense(1, 'sigmoid')" if count == 2 else ""
-        return f"End the network with Dense({count}, 'softmax'){either}"
+        return f"End the network with Dense({count}, 'softmax'){either}{self._told_shape(count)}"
+
+    def _told_shape(self, n_columns: int) -> str:
+        return f", outputs of shape {('batch', *self.shape_, n_columns)}" if self.shape_ else ""
 
     def fit_output(self, output: np.ndarray, network: str) -> bool:
-        """Learn whether the output has one column for two classes."""
-        count, shape = len(self.classes_), output.shape
-        if len(shape) != 2 or shape[1] not in ({1, 2} if count == 2 else {count}):
+        """Learn whether the output has one column for two classes, or none."""
+        count, found = len(self.classes_), tuple(output.shape[1:])
+        layouts: dict[tuple[int, ...], tuple[str, Map]] = {}
+        if count == 2:
+            layouts[(*self.shape_, 1)] = "column", BothClasses()
+            if self.shape_:
+                layouts[self.shape_] = "cells", Chain((Inverse(Squeeze()), BothClasses()))
+        layouts[(*self.shape_, count)] = "classes", IDENTITY
+        if found not in layouts:
             return False
-        check_probabilities(output, network, self._advice, add_up=shape[1] > 1)
-        self._has_one_column = shape[1] == 1
-        self._map = BothClasses() if self._has_one_column else IDENTITY
+        self._layout, self._map = layouts[found]
+        check_probabilities(output, network, self._advice, add_up=self._layout == "classes")
         return True
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
         """Return the loss; by default the cross-entropy."""
-        default = "binary" if self._has_one_column else "sparse_categorical"
+        default = "sparse_categorical" if self._layout == "classes" else "binary"
         given = self.loss if loss is None else loss
         made = make_loss(f"{default}_crossentropy" if given is None else given, routed)
         name = loss_name(made)
         refuse_logits(made)
-        if "categorical" in name and self._has_one_column:
+        if "categorical" in name and self._layout != "classes":
             raise ValueError(
-                f"loss={name!r} needs a column for each class, but the network returns one. End it "
-                "with Dense(2, 'softmax'), or use 'binary_crossentropy'."
+                f"loss={name!r} needs a column for each class, but the network returns "
+                f"{self._told_columns}."
             )
-        return made
+        self._is_sparse = name.startswith("sparse")
+        if self._layout == "cells":
+            return MissingLoss(made)
+        return LabelsLoss(made) if self._by_cells else made
+
+    @property
+    def _told_columns(self) -> str:
+        return "one. End it with Dense(2, 'softmax'), or use 'binary_crossentropy'"
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of classes and their probabilities."""
-        return make_metrics(metrics)
+        made = metrics_of_output(metrics, self.name_)
+        if not self._by_cells and self._layout in ("classes", "column"):
+            return made
+        encoding = "binary" if self._layout in ("column", "cells") else "one_hot"
+        encoding = "sparse" if self._is_sparse or self._layout == "cumulative" else encoding
+        return [LabelsMetric(chosen_metric(metric, encoding), self._layout) for metric in made]
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
-        """Return numbers of the classes, or rows with a 1 for each."""
-        index = np.searchsorted(self.classes_, y)
-        if self._has_one_column:
-            return index[:, None].astype("float32")
-        if loss_name(loss).startswith("sparse"):
-            return index[:, None].astype("int32")
+        """Return numbers of the classes, or rows with a 1 for each; NaN where not known."""
+        index = self._index(y)
+        encoded = self._encoded(index)
+        if not self._by_cells:
+            return encoded
+        encoded = encoded.astype("float32")
+        encoded[index < 0] = np.nan
+        return encoded
+
+    def _encoded(self, index: np.ndarray) -> np.ndarray:
+        if self._layout == "cells":
+            return index.astype("float32")
+        if self._layout == "column":
+            return index[..., None].astype("float32")
+        if self._is_sparse:
+            return index[..., None].astype("int32")
         return np.eye(len(self.classes_), dtype="float32")[index]
 
     # Predictions
 
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return the labels that are most probable."""
+        return self.most_probable(decoded.astype(np.float32, copy=False))
+
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return the accuracy."""
+        return share_of_right([self.right(y, predicted)], weight)
+
     def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the most probable class of each row."""
-        return self.classes_[probabilities.argmax(axis=1)]
+        """Return the most probable class of each label."""
+        return self.classes_[probabilities.argmax(axis=-1)]
+
+    def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which labels are predicted as they are, and which are known."""
+        is_known = self.known(y)
+        if is_known is None:
+            return np.asarray(y == predicted, dtype=bool), np.ones(y.shape, dtype=bool)
+        is_right = np.zeros(y.shape, dtype=bool)
+        is_right[is_known] = y[is_known] == predicted[is_known]
+        return is_right, is_known
+
+
+def metrics_of_output(metrics: Any, name: Any) -> list[Any]:
+    """Return new metrics; one of several outputs may have one without a list."""
+    if name is not None and metrics is not None and not isinstance(metrics, list | tuple):
+        metrics = [metrics]
+    return make_metrics(metrics)

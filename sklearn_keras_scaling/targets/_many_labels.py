@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from .._validation import check_labels
+from .._validation import check_classes, read_labels
 from ..checks import TargetKind
-from ..training import loss_name, make_loss, make_metrics
+from ..training import LabelsMetric, MissingLoss, chosen_metric, loss_name, make_loss
+from ._class_weights import of_each_column, weights_of_classes
+from ._gaps import known, known_values
+from ._labels import metrics_of_output
+from ._one_hot import are_binary
 from ._probabilities import check_probabilities, refuse_logits
-from ._target import Target
+from ._scores import share_of_right
+from ._target import Target, spread
 
 
 class ManyLabels(Target):
     """Several labels a row: a column of 0 and 1 for each.
 
-    The network returns the probability of each label.
+    The network returns the probability of each label. NaN is not known: it counts nowhere, and
+    is predicted.
 
     Parameters
     ----------
-    class_weight : None
-        Weights are for one label a row.
+    class_weight : dict, list, "balanced" or None, default=None
+        "balanced" makes 0 and 1 equal within each label. A dict has labels, by the number or
+        name of their column, and the weight of their 1, or ``{0: ..., 1: ...}``; a list has one
+        such for each label.
+    missing_label : object, default=None
+        Another value that is not known.
     loss : object, default=None
         Loss; None is "binary_crossentropy".
 
@@ -32,10 +43,24 @@ class ManyLabels(Target):
     """
 
     classes_: np.ndarray
+    _names: list[Any] | None = None
+    _has_known: np.ndarray
+    _totals: np.ndarray
 
-    def __init__(self, class_weight: Any = None, *, loss: Any = None) -> None:
+    def __init__(
+        self,
+        class_weight: Any = None,
+        *,
+        missing_label: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        weight: float = 1.0,
+    ) -> None:
         self.class_weight = class_weight
+        self.missing_label = missing_label
         self.loss = loss
+        self.metrics = metrics
+        self.weight = weight
 
     @property
     def kind(self) -> TargetKind:
@@ -45,14 +70,31 @@ class ManyLabels(Target):
     # Raw values
 
     def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
-        """Return 0 and 1 of shape (n_samples, n_labels)."""
-        return check_labels(estimator, y, argument)
+        """Return 0 and 1 of shape (n_samples, n_labels), NaN where they are not known."""
+        labels = read_labels(y, argument)
+        check_classes(estimator, known_values(labels, self.missing_label), y, argument)
+        if labels.ndim != 2 or not are_binary(labels, self.missing_label):
+            raise ValueError(
+                f"{argument}: Labels of shape {labels.shape} must be 0 or 1, one column a label, "
+                "if several are to be true of a row. Pass labels='multioutput' for columns of "
+                "classes, or labels='sequence' for a class at each step."
+            )
+        if self._names is None:
+            self._names = list(getattr(y, "columns", ())) or None
+        is_known = known(labels, self.missing_label)
+        if is_known is None:
+            return labels
+        found = np.full(labels.shape, np.nan)
+        found[is_known] = labels[is_known].astype(np.float64)
+        return found
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the number of labels."""
         if more:
             self.match(y, "y")
         self.classes_ = np.arange(y.shape[1])
+        has_known: np.ndarray = np.any(~_is_missing(y), axis=0)
+        self._has_known = self._has_known | has_known if more else has_known
 
     def match(self, y: np.ndarray, argument: str) -> None:
         """Raise ``ValueError`` unless there are as many labels as in ``fit``."""
@@ -62,18 +104,54 @@ class ManyLabels(Target):
                 "labels. Pass labels of the same kind."
             )
 
+    def known(self, y: np.ndarray) -> np.ndarray | None:
+        """Return where it is known whether a label is there."""
+        is_missing = _is_missing(y)
+        return ~is_missing if is_missing.any() else None
+
+    def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
+        """Count 0 and 1 of each label, by weight."""
+        of_row = np.ones((len(y), 1)) if weight is None else spread(weight, y)
+        totals = np.stack([((y == value) * of_row).sum(axis=0) for value in (0, 1)], axis=1)
+        self._totals = self._totals + totals if more else totals
+
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
     ) -> np.ndarray | None:
-        """Return the weights of the rows."""
-        if self.class_weight is not None and trains:
-            raise ValueError("class_weight is for one label a row, but y has several columns.")
-        return super().weights(y, weight, mean, trains)
+        """Return the weights of the labels, times those of their rows."""
+        of_row = super().weights(y, weight, mean, trains)
+        if self.class_weight is None or not trains:
+            return of_row
+        zero, one = self._class_weights().T
+        of_labels = np.where(y == 1, one, zero)
+        if of_row is None:
+            return of_labels
+        return of_labels * of_row.reshape(len(y), -1)
+
+    def _class_weights(self) -> np.ndarray:
+        """Return the weights of the 0 and 1 of each label."""
+        width = len(self.classes_)
+        entries = of_each_column(self.class_weight, self._names, width)
+        found = np.ones((width, 2))
+        for i, entry in enumerate(entries):
+            is_weight = isinstance(entry, Real) and not isinstance(entry, bool)
+            given = {1: entry} if is_weight else entry
+            if given is not None:
+                totals = dict(enumerate(self._totals[i].tolist()))
+                found[i] = weights_of_classes(given, [0, 1], totals, f"class_weight of label {i}")
+        return found
 
     # The network
 
     def offers(self) -> dict[str, Any]:
         """Return a column for each label."""
+        unknown = np.flatnonzero(~self._has_known).tolist()
+        if unknown:
+            name = self._names[unknown[0]] if self._names else unknown[0]
+            raise ValueError(
+                f"{self._named('y')} has no known label in column {name!r}: all are missing. Leave "
+                "the column out."
+            )
         count = len(self.classes_)
         return {
             "output_shape": (count,),
@@ -108,11 +186,15 @@ class ManyLabels(Target):
                 f"loss={loss_name(made)!r} is for one class a row, but y has several labels a row. "
                 "Use 'binary_crossentropy'."
             )
-        return made
+        has_cells = self._by_cells or self.class_weight is not None
+        return MissingLoss(made) if has_cells else made
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of labels and their probabilities."""
-        return make_metrics(metrics)
+        made = metrics_of_output(metrics, self.name_)
+        if not self._by_cells:
+            return made
+        return [LabelsMetric(chosen_metric(metric, "binary"), "cells") for metric in made]
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
         """Return the labels as float32."""
@@ -120,6 +202,24 @@ class ManyLabels(Target):
 
     # Predictions
 
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return the labels that are most probable."""
+        return self.most_probable(decoded.astype(np.float32, copy=False))
+
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return the accuracy."""
+        return share_of_right([self.right(y, predicted)], weight)
+
     def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
         """Return 1 for each label that is more probable than not."""
         return (probabilities > 0.5).astype(np.int64)
+
+    def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which rows are predicted in all known labels, and which have any."""
+        is_missing = _is_missing(y)
+        is_right = np.all((y == predicted) | is_missing, axis=1)
+        return np.asarray(is_right), np.any(~is_missing, axis=1)
+
+
+def _is_missing(y: np.ndarray) -> np.ndarray:
+    return np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, dtype=bool)

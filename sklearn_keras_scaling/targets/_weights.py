@@ -8,6 +8,8 @@ import numpy as np
 class MeanWeight:
     """The mean weight of rows that come in parts; rows without weights count once.
 
+    A row whose cells have weights has the mean of them.
+
     Examples
     --------
     >>> mean = MeanWeight()
@@ -25,6 +27,8 @@ class MeanWeight:
     def add(self, weight: np.ndarray | None, n_rows: int) -> None:
         """Add rows and their weights, if they have any."""
         self._count += n_rows
+        if weight is not None:
+            weight = weight.reshape(n_rows, -1).mean(axis=1)
         self._total += n_rows if weight is None else float(weight.sum())
         self._is_weighted = self._is_weighted or weight is not None
 

@@ -13,6 +13,7 @@ from ._compiling import (
 )
 from ._data import Batches, take_rows
 from ._distributions import DistributionLoss, OfLocation, make_distribution_metric
+from ._labels import LabelsLoss, LabelsMetric, chosen_metric
 from ._loop import Training, train
 from ._metrics import TargetUnits
 from ._missing import MissingLoss
@@ -23,6 +24,8 @@ from ._told import read, told
 __all__ = [
     "Batches",
     "DistributionLoss",
+    "LabelsLoss",
+    "LabelsMetric",
     "MissingLoss",
     "OfLocation",
     "TargetUnits",
@@ -31,6 +34,7 @@ __all__ = [
     "check_keywords",
     "check_loss",
     "check_metrics",
+    "chosen_metric",
     "clear_compiled",
     "loss_name",
     "make_distribution_metric",
