@@ -116,7 +116,13 @@ class Numbers(Target):
         """Return numbers as float64, NaN where they are not known."""
         if self._names is None:
             self._names = list(getattr(y, "columns", ())) or None
-        return check_targets(estimator, y, argument)
+        try:
+            return check_targets(estimator, y, argument)
+        except ValueError as error:
+            if "has text" in str(error):
+                message = f"{error} Labels are for ScaledKerasClassifier, or for targets "
+                raise ValueError(f"{message}'labels' of ScaledKerasEstimator.") from error
+            raise
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the shape of a row."""
