@@ -18,7 +18,9 @@ from sklearn_keras_scaling import (
     LocalNormalization,
     MaxAbsScaler,
     MinMaxScaler,
+    Numbers,
     ScaledKerasClassifier,
+    ScaledKerasEstimator,
     ScaledKerasRegressor,
     ScalingWarning,
     StandardScaler,
@@ -29,11 +31,10 @@ from sklearn_keras_scaling.distributions import Normal
 from sklearn_keras_scaling.training import DistributionLoss
 
 from . import ONE_EPOCH
-from .findings import (
-    CASES,
+from .finding_networks import (
     LABELS,
     SEVERAL,
-    TABLE,
+    STEPS,
     TWO,
     X,
     Y,
@@ -43,8 +44,8 @@ from .findings import (
     mlp,
     net,
     standard,
-    table,
 )
+from .findings import CASES, TABLE, table
 
 NAMES = ["standard", "minmax", "maxabs", "robust", "squash"]
 
@@ -122,7 +123,8 @@ def test_the_default_network_fits_each_distribution(distribution):
 
 
 @pytest.mark.parametrize(
-    "y", [LABELS % 2, np.array(["a", "b", "c"])[LABELS], SEVERAL, np.eye(3, dtype=int)[LABELS]]
+    "y",
+    [LABELS % 2, np.array(["a", "b", "c"])[LABELS], SEVERAL, np.eye(3, dtype=int)[LABELS], STEPS],
 )
 def test_the_default_network_fits_labels_of_each_kind(y):
     classifier = ScaledKerasClassifier(**EAGER).fit(X, y)
@@ -154,9 +156,9 @@ def test_targets_with_gaps_hide_nothing():
     assert not any("nan" in finding.evidence for finding in [outside, sizes, *found])
 
 
-def mixed(**activations):
+def mixed(n_classes=3, **activations):
     x = keras.Input((3,))
-    units = {"size": 2, "kind": 3, "tags": 3, "price": 2}
+    units = {"size": 2, "kind": n_classes, "tags": 3, "price": 2}
     heads = {
         name: dense(units[name], activations.get(name, default), name=name)(x)
         for name, default in {"kind": "softmax", "tags": "sigmoid", "size": None}.items()
@@ -190,6 +192,27 @@ def test_outputs_of_mixed_kinds_are_judged_each_by_its_own():
         ("SKS021", "kind"),
         ("SKS022", "price"),
     ]
+
+
+def test_an_estimator_of_mixed_kinds_tells_them():
+    y = {"kind": np.array(["a", "b", None], dtype=object)[LABELS], "tags": SEVERAL, "size": TWO}
+    kinds = {"kind": "labels", "tags": "multilabel", "size": "numbers"}
+    y["price"], kinds["price"] = Y[:, 0], Numbers(distribution="normal")
+    fitted = ScaledKerasEstimator(targets=kinds, **EAGER).fit(X, y)
+    assert fitted.findings_ == check_scaling(fitted, X=X, y=y, X_val=X, y_val=y) == []
+    network = mixed(2, size="softmax", price="relu")
+    wrong = ScaledKerasEstimator(network, targets=kinds, **EAGER)
+    wrong.set_params(ignore_findings=("SKS020",))
+    with pytest.warns(ScalingWarning, match="SKS001[^$]*SKS018[^$]*SKS022"):
+        wrong.fit(X, y)
+    assert {(f.code, f.layer) for f in wrong.findings_} == {
+        ("SKS001", "size"),
+        ("SKS018", "size"),
+        ("SKS022", "price"),
+    }
+    heavy = {**kinds, "size": Numbers(None, weight=2.0)}
+    raw = ScaledKerasEstimator(targets=heavy, ignore_findings=("SKS008",), **EAGER).fit(X, y)
+    assert [f.code for f in check_scaling(raw, X=X, y=y)] == ["SKS008"]
 
 
 def test_sizes_of_numbers_are_compared_beside_labels():
@@ -226,6 +249,8 @@ def test_a_dead_end_is_told_with_its_columns():
     assert finding.evidence == (
         "column 0 of 2: relu is 0 for all 200 values looked at, where its slope is 0"
     )
+    listed = {**ended("relu", [-30.0]), "X": X.tolist()}
+    assert "SKS020" in [finding.code for finding in check_scaling(**listed)]
     network = ending("relu", [-30.0])
     with pytest.warns(ScalingWarning, match="SKS020: the end of the network is dead"):
         ScaledKerasRegressor(network, target_scaler="minmax", **EAGER).fit(X, Y[:, 0])

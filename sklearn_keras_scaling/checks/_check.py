@@ -25,8 +25,6 @@ from ._targets import TargetSide
 _SIDES: dict[str, type[TargetSide]] = {
     "numbers": NumberSide,
     "distribution": DistributionSide,
-    "label": LabelSide,
-    "labels": LabelSide,
 }
 #: Share of validation values outside of the training range that is more than chance: a small one,
 #: and four times what is expected of n training values, 2 / (n + 1).
@@ -229,13 +227,20 @@ def _input_sides(subject: Subject) -> list[InputSide]:
 
 
 def _target_sides(subject: Subject) -> list[TargetSide]:
-    scalers = {name: _part_of_scaler(subject.input_scaler, name) for name in names(subject.X)}
-    trial = Trial(subject.network, subject.X, scalers)
+    trial = _trial(subject)
     if subject.kinds is None:
         every = _names_of(subject.y, subject.target_scaler)
     else:
         every = names(subject.kinds)
     return [_target_side(subject, name, trial) for name in every]
+
+
+def _trial(subject: Subject) -> Trial:
+    every = _names_of(subject.X, subject.input_scaler)
+    is_list = isinstance(subject.X, list) and every == [None]
+    X = np.asarray(subject.X) if is_list else subject.X
+    scalers = {name: _part_of_scaler(subject.input_scaler, name) for name in every}
+    return Trial(subject.network, X, scalers)
 
 
 def _target_side(subject: Subject, name: Any, trial: Trial) -> TargetSide:
@@ -244,7 +249,8 @@ def _target_side(subject: Subject, name: Any, trial: Trial) -> TargetSide:
     end, loss = end_of(subject.network, name), _loss_of(subject, name)
     is_told = subject.kinds is not None
     kind = part(subject.kinds, name) if is_told else guessed(data, scaler, loss, end)
-    return _SIDES[kind.name](data, scaler, end, loss_name(loss), kind, name, trial)
+    side = _SIDES.get(kind.name, LabelSide)
+    return side(data, scaler, end, loss_name(loss), kind, name, trial)
 
 
 def _names_of(data: Any, scaler: Any) -> list[Any]:

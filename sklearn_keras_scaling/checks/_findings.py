@@ -132,9 +132,9 @@ KINDS = {
     ),
     "SKS019": Kind(
         True,
-        "a softmax makes the probabilities of a row sum to 1, but a row may have several labels "
-        "or none",
-        "End the network with a sigmoid: each label then has a probability of its own.",
+        "a softmax makes probabilities sum to 1 that need not: of several labels a row, of each "
+        "place in a row, or to be above each of several classes",
+        "End the network with a sigmoid, which leaves each probability to itself.",
     ),
     "SKS020": Kind(
         True,

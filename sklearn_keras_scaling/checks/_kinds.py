@@ -23,8 +23,9 @@ class TargetKind:
 
     Attributes
     ----------
-    name : {"numbers", "distribution", "label", "labels"}
-        Numbers, a distribution of each number, one label (a row, a step, a pixel), or several.
+    name : {"numbers", "distribution", "label", "labels", "ordinal", "cells"}
+        Numbers, a distribution of each number, one label (a row, a step, a pixel), several, one
+        with an order by the probabilities to be above each class, or one of two at each place.
     distribution : Distribution or None
         Whose parameters the network returns.
     in_target_units : bool
@@ -41,7 +42,7 @@ class TargetKind:
     @property
     def are_labels(self) -> bool:
         """Whether the target is labels."""
-        return self.name in ("label", "labels")
+        return self.name in ("label", "labels", "ordinal", "cells")
 
 
 def guessed(data: Any, scaler: Any, loss: Any, end: End) -> TargetKind:

@@ -10,6 +10,12 @@ from ._findings import Finding
 from ._numbers import dense, taken
 from ._targets import TargetSide, told_reach
 
+#: Probabilities that are independent of each other, whatever the labels.
+_APART = {
+    "ordinal": "those to be above each class may all be 1",
+    "cells": "those of each place may all be 1",
+}
+
 
 class LabelSide(TargetSide):
     """An output that says how probable labels are."""
@@ -24,20 +30,22 @@ class LabelSide(TargetSide):
         if self.kind.needs_probabilities and has_other and not activation.is_none:
             told = f"{told_reach(activation)}; probabilities go from 0 to 1"
             yield Finding("SKS021", self.end.layer, told)
-        if self.kind.name == "labels":
-            yield from self._add_up()
-
-    def _add_up(self) -> Iterator[Finding]:
         width = self.end.softmax_width or 1
-        if width == 1 or self.data is None:
-            return
+        told = self._told_apart() if width > 1 else ""
+        if told:
+            told = f"a softmax brings {width} probabilities to a sum of 1; {told}"
+            yield Finding("SKS019", self.end.layer, told)
+
+    def _told_apart(self) -> str:
+        """Return what tells that probabilities do not sum to 1, nothing if they may."""
+        if self.kind.name != "labels" or self.data is None:
+            return _APART.get(self.kind.name, "")
         rows = dense(taken(self.data))
         count = rows[np.isin(rows, (0, 1)).all(axis=-1)].sum(axis=-1)
         share = (count != 1).mean() if count.size else 0.0
-        if share:
-            yield Finding(
-                "SKS019",
-                self.end.layer,
-                f"a softmax brings {width} probabilities to a sum of 1; {share:.0%} of the rows "
-                f"have another number of labels, from {count.min():.0f} to {count.max():.0f}",
-            )
+        if not share:
+            return ""
+        return (
+            f"{share:.0%} of the rows have another number of labels, from {count.min():.0f} to "
+            f"{count.max():.0f}"
+        )

@@ -12,6 +12,9 @@ from .._structure import each, parts
 from ._graph import place_of, takes
 from ._numbers import scaled, spacing, taken
 
+#: In fewer rows, numbers that are all the same may be chance.
+_FEW_ROWS = 20
+
 
 class Trial:
     """A network's outputs for about a thousand rows; it is run when they are asked for.
@@ -30,14 +33,14 @@ class Trial:
         self.network, self.X, self.scalers = network, X, scalers
 
     def of(self, name: Any) -> np.ndarray | None:
-        """Return the output of a name; None where the network cannot be run."""
+        """Return the output of a name; None where the network cannot be run, or on few rows."""
         place = place_of(self.network, name)
         if self.X is None or place is None or not takes(self.network, len(parts(self.X))):
             return None
-        return self._outputs[place]
+        return None if self._outputs is None else self._outputs[place]
 
     @cached_property
-    def _outputs(self) -> list[np.ndarray]:
+    def _outputs(self) -> list[np.ndarray] | None:
         step = max(map(spacing, parts(self.X)))
 
         def given(name: Any, data: Any) -> np.ndarray:
@@ -45,6 +48,8 @@ class Trial:
 
         inputs = each(given, self.X)
         known = np.all([~np.isnan(x).any(axis=tuple(range(1, x.ndim))) for x in parts(inputs)], 0)
+        if known.sum() < _FEW_ROWS:
+            return None
         inputs = each(lambda _, x: x[known].astype(keras.config.floatx()), inputs)
         outputs = keras.tree.flatten(self.network(inputs, training=False))
         return [np.asarray(keras.ops.convert_to_numpy(output)) for output in outputs]

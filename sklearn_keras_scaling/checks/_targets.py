@@ -14,9 +14,6 @@ from ._kinds import TargetKind
 from ._numbers import Columns, some
 from ._running import Trial
 
-#: In fewer rows, numbers that are all the same may be chance.
-_FEW_ROWS = 20
-
 
 class TargetSide:
     """An output: its target, what the network does last, and what it returns.
@@ -83,7 +80,7 @@ class TargetSide:
         if activation is None or activation.name not in FLAT:
             return
         outputs = self.trial.of(self.name)
-        if outputs is None or len(outputs) < _FEW_ROWS:
+        if outputs is None:
             return
         columns = outputs.reshape(-1, outputs.shape[-1])
         at_ends = (columns <= activation.low) | (columns >= activation.high)

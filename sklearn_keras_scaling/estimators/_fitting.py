@@ -249,10 +249,11 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
 
     def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
         """Return what is checked of a network and rows."""
+        weights = self._routed_to("compile").get("loss_weights")
         return Subject(
             *(network, self.input_scaler_, self.targets_.scalers, X, y),
             loss=loss,
-            has_loss_weights="loss_weights" in self._routed_to("compile"),
+            has_loss_weights=self.targets_.loss_weights(weights) is not None,
             kinds=self.targets_.kinds,
         )
 

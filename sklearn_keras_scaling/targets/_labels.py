@@ -73,8 +73,8 @@ class Labels(Target):
 
     @property
     def kind(self) -> TargetKind:
-        """One label."""
-        return TargetKind("label")
+        """One label, or at each place the probability of the second of two."""
+        return TargetKind("cells" if self._layout == "cells" else "label")
 
     # Raw values
 

@@ -53,8 +53,8 @@ class Ordinal(Labels):
 
     @property
     def kind(self) -> TargetKind:
-        """Several labels: to be above each class but the last."""
-        return TargetKind("labels")
+        """One label with an order."""
+        return TargetKind("ordinal")
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the classes, and the shape of a row."""
