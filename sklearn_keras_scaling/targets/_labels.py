@@ -11,7 +11,6 @@ from ..maps import IDENTITY, BothClasses, Chain, Inverse, Map, Squeeze
 from ..training import (
     LabelsLoss,
     LabelsMetric,
-    MissingLoss,
     chosen_metric,
     loss_name,
     make_loss,
@@ -19,7 +18,7 @@ from ..training import (
 )
 from ._class_weights import weights_of_classes
 from ._gaps import known, known_values
-from ._probabilities import check_probabilities, refuse_logits
+from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._target import Target
 
 
@@ -236,7 +235,9 @@ class Labels(Target):
             )
         self._is_sparse = name.startswith("sparse")
         if self._layout == "cells":
-            return MissingLoss(made)
+            return loss_of_cells(
+                made, f"the network returns one without an axis for each of {self.shape_} labels"
+            )
         return LabelsLoss(made) if self._has_missing else made
 
     @property
@@ -279,6 +280,7 @@ class Labels(Target):
 
     def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which labels are predicted as they are, and which are known."""
+        self._match_shape(y, "y")
         is_known = self.known(y)
         if is_known is None:
             return np.asarray(y == predicted, dtype=bool), np.ones(y.shape, dtype=bool)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_classes, read_labels
-from ..training import LabelsMetric, MissingLoss, chosen_metric, loss_name, make_loss
+from ..training import LabelsMetric, chosen_metric, loss_name, make_loss
 from ._class_weights import of_each_column, weights_of_classes
 from ._gaps import known, known_values
 from ._labels import metrics_of_output
 from ._one_hot import are_binary
-from ._probabilities import check_probabilities, refuse_logits
+from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._target import Target
 
 
@@ -183,8 +183,10 @@ class ManyLabels(Target):
                 f"loss={loss_name(made)!r} is for one class a row, but y has several labels a row. "
                 "Use 'binary_crossentropy'."
             )
-        has_cells = self._has_missing or self.class_weight is not None
-        return MissingLoss(made) if has_cells else made
+        if not self._has_missing and self.class_weight is None:
+            return made
+        reason = "some labels are not known" if self._has_missing else "class_weight weighs each"
+        return loss_of_cells(made, reason)
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of labels and their probabilities."""
@@ -205,6 +207,7 @@ class ManyLabels(Target):
 
     def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows are predicted in all known labels, and which have any."""
+        self.match(y, "y")
         is_missing = _is_missing(y)
         is_right = np.all((y == predicted) | is_missing, axis=1)
         return np.asarray(is_right), np.any(~is_missing, axis=1)
