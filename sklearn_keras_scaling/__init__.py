@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         to_keras,
     )
     from .checks import Finding, check_scaling
-    from .estimators import ScaledKerasClassifier, ScaledKerasRegressor
+    from .estimators import ScaledKerasClassifier, ScaledKerasRegressor, known_scorer
     from .exceptions import ScalingWarning, UnsupportedTransformerError
     from .layers import (
         LocalMean,
@@ -56,6 +56,7 @@ _HOMES = {
     "clear_compiled": "training",
     "fold": "bridge",
     "from_keras": "bridge",
+    "known_scorer": "estimators",
     "make_windows": "windows",
     "merge": "scalers",
     "register_function": "bridge",
@@ -83,6 +84,7 @@ __all__ = [
     "clear_compiled",
     "fold",
     "from_keras",
+    "known_scorer",
     "make_windows",
     "merge",
     "register_function",

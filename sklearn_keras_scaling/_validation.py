@@ -182,26 +182,39 @@ def check_weights(
         return None
     if isinstance(sample_weight, Mapping):
         raise TypeError(
-            f"{name} is a dict, but a row has one weight for all outputs. Pass one array, and "
-            "weigh outputs by compile__loss_weights."
+            f"{name} is a dict, but y is one target without a name. Pass one array: a weight a "
+            "row, or a weight a cell of y."
         )
-    with explained(sample_weight, name):
-        weight = check_array(
-            sample_weight,
-            dtype=np.float64,
-            ensure_2d=False,
-            ensure_min_samples=0,
-            input_name="sample_weight",
-        )
+    weight = read_weights(sample_weight, name)
     if weight.shape != (n_samples,):
         raise ValueError(f"{name} must have shape ({n_samples},), one a row, got {weight.shape}.")
-    if (weight < 0).any():
-        raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
     if not (may_be_zero or weight.any()):
         raise ValueError(
             f"{name}: Sample weights must contain at least one non-zero number, got "
             f"{n_samples} zeros."
         )
+    return weight
+
+
+def read_weights(sample_weight: Any, name: str) -> np.ndarray:
+    """Return weights of any shape as non-negative float64.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, NaN or infinite.
+    """
+    with explained(sample_weight, name):
+        weight: np.ndarray = check_array(
+            sample_weight,
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            input_name="sample_weight",
+        )
+    if (weight < 0).any():
+        raise ValueError(f"{name} has negative values, the least {weight.min()}; weights are >= 0.")
     return weight
 
 

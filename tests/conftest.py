@@ -1,4 +1,5 @@
 import os
+from importlib import import_module
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -50,3 +51,18 @@ def regressor(diabetes):
 def classifier(wine):
     """A fitted classifier of three classes; tests leave it as it is."""
     return ScaledKerasClassifier(**QUICK, metrics=["accuracy"], validation_split=0.2).fit(*wine)
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """The passes that are compiled, as they are made."""
+    name = "_jax" if keras.backend.backend() == "jax" else "_tensorflow"
+    backend = import_module(f"sklearn_keras_scaling.training.{name}")
+    made, original = [], backend.Pass
+
+    def spy(*arguments):
+        made.append(original(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(backend, "Pass", spy)
+    return made

@@ -49,6 +49,10 @@ BACKENDS = {
     "bridge_models": ALL,
     "certificates": ALL,
     "compositions": ALL,
+    "distribution_losses": but(
+        *("names_", "levels_", "scores_that", "outputs_of_another", "a_loss_is_that"),
+        "metrics_are_in_target_units[-falling",
+    ),
     "distribution_moments": ALL,
     "distributions": ALL,
     "domains": ALL,
@@ -68,6 +72,7 @@ BACKENDS = {
         *("scikit_learns_checks", "any_window", "float32_is_computed", "samples_are", "bad_"),
         *("a_window_of_the_past", "a_table_", "what_fit_learns", "clones_"),
     ),
+    "missing_targets": but("losses_that_mix", "metrics_that_mix", "a_loss_is_written"),
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
 }
 
@@ -76,6 +81,7 @@ JAX = {
     "batchnorm": ALL,
     "checks": but("no_finding_on_stock_networks", "large_data_are_sampled"),
     "inputs": ALL,
+    "shared_loops": only("fits_of_a_distribution", "deltas_of_huber"),
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
     "training_compiled": but("weights_and_history[^(clipping|own_loss|convolution)"),

@@ -82,6 +82,15 @@ def test_there_and_back_is_the_identity(seed, unit, offset, affine, constant):
         np.testing.assert_array_equal(back[0], x[0])
 
 
+@pytest.mark.parametrize("shape", [(4, 4, 1), (1, 4, 1), (4, 1, 4), (4, 4, 4)], ids=str)
+def test_series_as_many_as_steps_or_features_keep_their_own_means(shape):
+    x = (RNG.normal(size=shape) + 10 * np.arange(shape[0])[:, None, None]).astype("float32")
+    layer = ReversibleInstanceNormalization()
+    z, statistics = layer(x)
+    back = numbers(layer(z, statistics=statistics))
+    np.testing.assert_allclose(back, x, rtol=1e-5, atol=1e-5)  # some roundings of 30
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e4, 123456.7, 1e-30, 1e30])
 @pytest.mark.parametrize("n_steps", [1, 7, 1000])
 def test_constant_series_become_zero_and_return_unchanged(value, n_steps):

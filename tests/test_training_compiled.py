@@ -4,7 +4,6 @@ import itertools
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -292,21 +291,6 @@ def test_loops_leak_nothing_from_fit_to_fit():
         assert weights(case) == first[case]
     clear_compiled()
     assert weights(mlp) == first[mlp]
-
-
-@pytest.fixture
-def compilations(monkeypatch):
-    """The passes that are compiled, as they are made."""
-    name = "_jax" if keras.backend.backend() == "jax" else "_tensorflow"
-    backend = import_module(f"sklearn_keras_scaling.training.{name}")
-    made, original = [], backend.Pass
-
-    def spy(*arguments):
-        made.append(original(*arguments))
-        return made[-1]
-
-    monkeypatch.setattr(backend, "Pass", spy)
-    return made
 
 
 def test_a_loop_serves_every_number_of_rows_learning_rate_and_constant(compilations):

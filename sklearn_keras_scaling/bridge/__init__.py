@@ -3,6 +3,7 @@
 from .._optional import widest_float
 from . import _compositions as _compositions  # registers what ships
 from . import _transformers as _transformers
+from ._asked import FittedView
 from ._certificate import Certificate, certify
 from ._fold import fold
 from ._from_keras import from_keras
@@ -11,6 +12,7 @@ from ._registry import ScaledNetwork, map_of, register_function, register_map, r
 
 __all__ = [
     "Certificate",
+    "FittedView",
     "ScaledNetwork",
     "certify",
     "check_restorable",

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
 from .._structure import each, part, parts
+from ._asked import asked_for
 from ._graph import input_shape
 from ._measuring import BEYOND, largest_difference, standard_unit, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
@@ -70,7 +71,9 @@ class Certificate:
         return "\n".join(["Largest difference in standardised units", *lines])
 
 
-def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) -> Certificate:
+def certify(
+    fitted: Any, model: Any, X: Any = None, *, inverse: bool = False, outputs: Any = None
+) -> Certificate:
     """Measure how far a Keras model is from the fitted object that it stands for.
 
     Parameters
@@ -85,6 +88,8 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
         an inverse. Columns of a data frame are taken by their names.
     inverse : bool, default=False
         Whether the model is the inverse.
+    outputs : sequence of str, default=None
+        What was asked for, if :func:`to_keras` was given it.
 
     Returns
     -------
@@ -119,6 +124,8 @@ def certify(fitted: Any, model: Any, X: Any = None, *, inverse: bool = False) ->
     (True, True)
     """
     _check(fitted, model)
+    if outputs is not None:
+        fitted = asked_for(fitted, outputs)
     pair = _Pair(fitted, model, inverse)
     near = pair.rows(1.0)
     expected, kept = pair.original(near)
@@ -165,6 +172,7 @@ class _Pair:
     def __init__(self, fitted: Any, model: Any, inverse: bool) -> None:
         self.fitted, self.model = fitted, model
         self.inverse = inverse
+        self.names_out: list[str] | None = None
         self.parts = (
             network_of(fitted) if is_network(fitted) else ScaledNetwork(map_of(fitted), None)
         )
@@ -265,6 +273,7 @@ class _Pair:
                 if not hasattr(X, "astype"):
                     raise
                 result = method(X.astype(object))
+        self.names_out = list(result) if isinstance(result, dict) else None
         return [
             np.asarray(one.todense() if hasattr(one, "todense") else one, np.float64)
             for one in parts(result)
@@ -354,7 +363,7 @@ class _Pair:
 
     def _in_order(self, outputs: Any) -> Any:
         """Return the outputs in the order of the fitted object's."""
-        wanted = self.parts.outputs
+        wanted = self.names_out or self.parts.outputs
         if not (isinstance(outputs, dict) and isinstance(wanted, dict)):
             return outputs
         return {name: outputs[name] for name in wanted if name in outputs}

@@ -110,4 +110,4 @@ def transformed_target_network(regressor: TransformedTargetRegressor) -> ScaledN
     outputs: tuple[Map, ...] = (inner.outputs, Inverse(map_of(regressor.transformer_)))
     if regressor._training_dim == 1:  # its transformer saw, and gives, a column
         outputs = (inner.outputs, Inverse(Squeeze()), *outputs[1:], Squeeze())
-    return replace(inner, outputs=Chain(outputs))
+    return replace(inner, outputs=Chain(outputs), views=None)

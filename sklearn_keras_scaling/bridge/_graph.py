@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._optional import is_stock, keras, widest_float
 from .._structure import each
 from ..maps import IDENTITY, Inverse, Map
+from ._asked import FittedView, asked_for
 from ._measuring import float32_cost, float32_output_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
@@ -36,6 +37,7 @@ def to_keras(
     dtype: Any = None,
     name: str | None = None,
     inputs: str = "matrix",
+    outputs: Any = None,
 ) -> Any:
     """Return a fitted transformer, pipeline or estimator as one Keras model in raw units.
 
@@ -66,6 +68,10 @@ def to_keras(
         that is used of the data frame ``fitted`` was fitted on, by its name; or two float32
         inputs of shape (n, n_features), "high" and "low", whose sum is the number: what
         float64 holds then gets through ``model.predict``, and to JAX without x64.
+    outputs : sequence of str, default=None
+        What a network with a distribution or several members is asked for, in raw units: "mean",
+        "std", "quantile_0.05" and the like. The model returns a dict by these names; of several
+        targets "price_mean" and so on.
 
     Returns
     -------
@@ -138,6 +144,8 @@ def to_keras(
         )
     check_is_fitted(fitted)
     dtype = _checked_dtype(dtype)
+    if outputs is not None:
+        fitted = asked_for(fitted, outputs)
     if inverse:
         return _inverse(fitted, dtype, name, inputs)
     parts = network_of(fitted)
@@ -205,6 +213,8 @@ def input_shape(fitted: Any) -> Any:
 
 def _first(fitted: Any) -> Any:
     """Return the part of a fitted object that sees raw data, None where none keeps their shape."""
+    if isinstance(fitted, FittedView):
+        return _first(fitted.fitted)
     if isinstance(fitted, BaseSearchCV):
         return _first(fitted.best_estimator_)
     if isinstance(fitted, TransformedTargetRegressor):
@@ -370,7 +380,7 @@ def _outputs(parts: ScaledNetwork, scaled: Any, asked: str | None) -> Any:
     if parts.network is None:
         return scaled
     outputs = copy_network(parts.network)(scaled)
-    if parts.outputs is IDENTITY:
+    if parts.outputs is IDENTITY and parts.asked is None:
         return outputs
     return parts.unscale(keras.tree.map_structure(_widened, outputs), keras.ops)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import getattr_static
 from typing import Any, TypeVar
@@ -49,12 +49,18 @@ class ScaledNetwork:
         For each of the network's outputs, by name.
     order : tuple of int or None
         Puts the columns of several outputs, side by side, into one table.
+    views : callable or None
+        From the name of something else that the network says to its maps.
+    asked : dict or None
+        Maps by such names, in place of ``outputs``.
     """
 
     inputs: Any
     network: Any
     outputs: Any = IDENTITY
     order: tuple[int, ...] | None = None
+    views: Callable[[str], Any] | None = None
+    asked: dict[str, Any] | None = None
 
     @property
     def table_map(self) -> Map:
@@ -72,6 +78,8 @@ class ScaledNetwork:
 
     def unscale(self, outputs: Any, xp: Any) -> Any:
         """Return in raw units what the network returned."""
+        if self.asked is not None:
+            return self._unscale_asked(self.asked, outputs, xp)
         if isinstance(self.outputs, Map):
             return self.outputs.forward(outputs, xp)
         if not isinstance(outputs, dict):
@@ -80,6 +88,15 @@ class ScaledNetwork:
         if self.order is None:
             return found
         return xp.take(xp.concatenate(list(found.values()), axis=-1), np.array(self.order), axis=-1)
+
+    def _unscale_asked(self, asked: dict[str, Any], outputs: Any, xp: Any) -> dict[str, Any]:
+        """Return what was asked for, by its name, and by that of the output where it has one."""
+        found: dict[str, Any] = {}
+        for name, maps in asked.items():
+            said = replace(self, outputs=maps, asked=None).unscale(outputs, xp)
+            several = said if isinstance(said, dict) else {None: said}
+            found |= {name if key is None else f"{key}_{name}": y for key, y in several.items()}
+        return found
 
 
 def register_map(transformer_class: type) -> Callable[[Convert], Convert]:

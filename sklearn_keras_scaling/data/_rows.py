@@ -24,18 +24,28 @@ class Rows:
         Inputs and targets, rows first.
     weight : ndarray of shape (n_samples,) or None
         Sample weights.
+    by_target : array, dict of arrays, or None
+        Those of single outputs, or of single cells of targets, where they differ.
     """
 
     X: Any
     y: Any
     weight: np.ndarray | None
+    by_target: Any = None
+
+    @property
+    def target_weight(self) -> Any:
+        """Weights as targets take them: of all alike, or of each."""
+        return self.weight if self.by_target is None else self.by_target
 
     def __len__(self) -> int:
         return int(parts(self.X)[0].shape[0])
 
     def __getitem__(self, index: Any) -> Rows:
-        X, y = (each(lambda _, array: array[index], data) for data in (self.X, self.y))
-        return Rows(X, y, None if self.weight is None else self.weight[index])
+        def taken(data: Any) -> Any:
+            return each(lambda _, array: None if array is None else array[index], data)
+
+        return Rows(*map(taken, (self.X, self.y, self.weight, self.by_target)))
 
 
 def is_several(data: Any) -> bool:

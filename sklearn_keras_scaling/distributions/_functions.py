@@ -38,7 +38,8 @@ def times(x: Any, factor: Any, xp: Any) -> Any:
 
 def plus(x: Any, term: Any, xp: Any) -> Any:
     """Return ``x`` plus a constant."""
-    return xp.add(x, constant(term, x))
+    # The constant first: behind (n, k, 1), Keras on TensorFlow takes (k,) for a bias of axis 1.
+    return xp.add(constant(term, x), x)
 
 
 def positive(x: Any, xp: Any) -> Any:

@@ -2,5 +2,6 @@
 
 from ._classifier import ScaledKerasClassifier
 from ._regressor import ScaledKerasRegressor
+from ._scoring import known_scorer
 
-__all__ = ["ScaledKerasClassifier", "ScaledKerasRegressor"]
+__all__ = ["ScaledKerasClassifier", "ScaledKerasRegressor", "known_scorer"]

@@ -40,6 +40,7 @@ from ..scaling import (
     as_map,
     supports_sparse,
 )
+from ..targets import of_rows
 from ..training import (
     check_keywords,
     predict_blocks,
@@ -80,9 +81,11 @@ dict or list of them, or dataset
             Training targets in raw units; of a classifier, labels (its parameter ``labels`` has
             the kinds). A dict has an array for each named output. NaN is not known (of labels
             None too): it counts nowhere, and is predicted.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, for the loss and for scalers that take them.
-            Rows of weight 0 count as absent; the others are brought to mean 1.
+        sample_weight : array-like of shape (n_samples,) or that of ``y``, or dict of them, \
+default=None
+            Non-negative weights, for the loss and for scalers that take them: one a row, one a
+            cell of ``y``, or by output. Rows of weight 0 count as absent; the others are
+            brought to mean 1.
         groups : array-like of shape (n_samples,), default=None
             For a splitter given as ``validation_split``.
         X_val, y_val, sample_weight_val : default=None
@@ -131,7 +134,7 @@ dict or list of them, or dataset
                 if validation is None:
                     groups = None if groups is None else groups[present]
                     rows, validation = self._split(rows, groups, split_seed)
-                self.targets_.count(rows.y, rows.weight, more=False)
+                self.targets_.count(rows.y, rows.target_weight, more=False)
                 if not goes_on:
                     self._fit_scalers(rows)
                 trial, batches = rows, self._batches_of(rows)
@@ -149,7 +152,7 @@ dict or list of them, or dataset
             if not goes_on:
                 learn_y(rows.y)
             self.targets_.match(rows.y, "y")
-            self.targets_.count(rows.y, rows.weight, more=goes_on)
+            self.targets_.count(rows.y, rows.target_weight, more=goes_on)
             if not goes_on:
                 self._fit_scalers(rows)
             elif self.update_scalers:
@@ -163,7 +166,7 @@ dict or list of them, or dataset
         if self.__sklearn_is_fitted__():
             for network in self.members_:
                 check_restorable(network)
-        state = super().__getstate__()
+        state = dict(super().__getstate__())  # which may be what the estimator lives on
         if state.get("_members") is not None:
             del state["network_"]  # is made of them
         return state
@@ -232,7 +235,11 @@ dict or list of them, or dataset
         if reset:
             self._input_shapes = each(lambda _, array: tuple(array.shape[1:]), X)
         n = parts(X)[0].shape[0]
-        weight = check_weights(weight, n, arguments[2], may_be_zero)
+        by_target = self.targets_.read_weights(weight, y, arguments[2])
+        if by_target is None:
+            weight = check_weights(weight, n, arguments[2], may_be_zero)
+        else:
+            weight = np.mean([np.asarray(of_rows(one)) for one in parts(by_target)], axis=0)
         present = np.ones(n, dtype=bool) if weight is None else weight > 0
         known = self.targets_.known_rows(y)
         if known is not None:  # without a target, a row is absent as with weight 0
@@ -242,9 +249,9 @@ dict or list of them, or dataset
                     f"{arguments[1]} has no known target in any row that counts: all are missing. "
                     "Was the wrong column chosen?"
                 )
-        rows = Rows(X, y, weight)
+        rows = Rows(X, y, weight, by_target)
         rows = rows if present.all() else rows[present]
-        self.targets_.expect(rows.y)
+        self.targets_.expect(rows.y, rows.target_weight)
         return rows, present
 
     def _check_validation(self, given: tuple[Any, ...], validation_data: Any) -> Any:
@@ -288,9 +295,9 @@ dict or list of them, or dataset
         def visit(rows: Rows, is_first: bool) -> None:
             nonlocal means
             self._know_y(rows, goes_on, more=not is_first)
-            self.targets_.count(rows.y, rows.weight, more=not is_first)
+            self.targets_.count(rows.y, rows.target_weight, more=not is_first)
             means = means or self.targets_.mean_weights()
-            self.targets_.weigh(rows.y, rows.weight, means)
+            self.targets_.weigh(rows.y, rows.target_weight, means)
             if not goes_on:
                 self._fit_scalers(rows, "partial_fit", is_new=is_first)
 
@@ -327,7 +334,7 @@ dict or list of them, or dataset
         columns = self.targets_.columns
         order = None if columns is None else columns.order
         maps = self.targets_.maps if maps is None else maps
-        return ScaledNetwork(inputs, self.network_, maps, order)
+        return ScaledNetwork(inputs, self.network_, maps, order, getattr(self, "_views", None))
 
     def _subject(self, X: Any, y: Any) -> Subject:
         """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""

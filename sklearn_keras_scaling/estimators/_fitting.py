@@ -45,6 +45,7 @@ from ..training import (
     check_loss,
     check_metrics,
     make_optimizer,
+    predict_blocks,
     seeded,
     take_rows,
     train,
@@ -94,7 +95,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             self.input_scaler_,
         )
         series = series_of(self.input_scaler_)
-        self.targets_.fit(rows.y, rows.weight, method, is_new, series)
+        self.targets_.fit(rows.y, rows.target_weight, method, is_new, series)
 
     def _make_scalers(self, parameter: str, routed: dict[str, Any], data: Any) -> Any:
         every = names(data)
@@ -108,7 +109,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
 
     def _mean_weights(self, rows: Rows) -> Any:
         means = self.targets_.mean_weights()
-        self.targets_.weigh(rows.y, rows.weight, means)
+        self.targets_.weigh(rows.y, rows.target_weight, means)
         return means
 
     def _batches_of(self, rows: Rows) -> Callable[[Any, int], Any]:
@@ -168,6 +169,21 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 break
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
+        if self.targets_.need_residuals:
+            self._learn_residuals(batches(loss, seed))
+
+    def _learn_residuals(self, batches: Any) -> None:
+        every = (
+            [batches.parts]
+            if isinstance(batches, Batches)
+            else map(batches.__getitem__, range(len(batches)))
+        )
+        encoded, said = [], []
+        for inputs, targets, *_ in every:
+            outputs = predict_blocks(self.network_, inputs)
+            said.append(self.targets_.by_name(self.network_, outputs))
+            encoded.append(self.targets_.by_name(self.network_, targets))
+        self.targets_.learn_residuals(_joined_rows(encoded), _joined_rows(said))
 
     def _check_members(self, layers: Any, goes_on: bool) -> None:
         if self.n_members > 1 and any(layer is not None for layer in parts(layers)):
@@ -266,7 +282,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
     def _arrays(self, rows: Rows, loss: Any, means: Any, trains: bool = False) -> tuple[Any, ...]:
         """Return inputs, targets and, if any, weights as the network takes them."""
         targets = self.targets_.encode(rows.y, loss)
-        weights = self.targets_.weights(rows.y, rows.weight, means, targets, trains)
+        weights = self.targets_.weights(rows.y, rows.target_weight, means, targets, trains)
         inputs, as_outputs = self._scale_inputs(rows.X), self.targets_.as_outputs
         if weights is None:
             return inputs, as_outputs(targets)
@@ -280,7 +296,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
 
         def visit(rows: Rows, _: bool) -> None:
             self.targets_.match(rows.y, "y_val")
-            self.targets_.weigh(rows.y, rows.weight, means)
+            self.targets_.weigh(rows.y, rows.target_weight, means)
 
         return self._open_stream(validation, "validation_data", visit), means
 
@@ -332,3 +348,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         if before is not None:
             carry_over(before.optimizer, network.optimizer)
         return loss, metrics
+
+
+def _joined_rows(batches: list[Any]) -> Any:
+    return each(lambda _, *one: np.concatenate(one), *batches)

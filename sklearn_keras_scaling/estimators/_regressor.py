@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 
 from .._structure import each, names, part, parts
 from ..bridge import ScaledNetwork, register_network
@@ -15,6 +14,7 @@ from ..checks import Subject
 from ..data import flat
 from ..scaling import chosen, routed_of
 from ..targets import Numbers, TargetColumns, Targets
+from ._scoring import r2_of_known
 from ._uncertainty import PredictsDistributions
 
 
@@ -70,6 +70,13 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         (:func:`register_distribution`), in scaled space. A dict has one for each output. The
         network then returns its parameters on a last axis, and the loss is the negative
         log-likelihood (pinball for quantiles), or the CRPS by ``loss="crps"``.
+    target_statistic : {"mean", "median"} or None, default=None
+        What ``predict`` returns. A network alone learns the mean of *scaled* targets, which a
+        scaler that is not affine takes back to something like a median: with a logarithm and
+        a deviation of 1, 40 % below the mean. "mean" corrects it by Duan's smearing over the
+        residuals of the training rows. With a distribution None is its mean, or its median where
+        that is its location ("quantiles") or the mean does not exist (behind
+        ``PowerTransformer``, whose inverse may go to infinity); "mean" and "median" are these.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the default network's hidden layers; ``model__activation``
         (default "relu") is theirs too. Its output activation is the one that
@@ -181,6 +188,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         input_columns: Any = None,
         target_columns: Any = None,
         distribution: Any = None,
+        target_statistic: Any = None,
         hidden_layer_sizes: Any = (64, 64),
         optimizer: Any = "adam",
         loss: Any = None,
@@ -206,6 +214,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         self.input_columns = input_columns
         self.target_columns = target_columns
         self.distribution = distribution
+        self.target_statistic = target_statistic
         self.hidden_layer_sizes = hidden_layer_sizes
         self.optimizer = optimizer
         self.loss = loss
@@ -275,7 +284,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R², the mean over all target columns, of the predictions.
+        """Return R², the mean over all target columns, of the predictions of known targets.
 
         Parameters
         ----------
@@ -296,7 +305,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         if columns is not None:
             predicted = columns.split(predicted, "y")
         in_order = each(lambda name, _: part(predicted, name), given)
-        return float(r2_score(flat(given), flat(in_order), sample_weight=sample_weight))
+        return r2_of_known(flat(given), flat(in_order), sample_weight)
 
     @property
     def target_scaler_(self) -> Any:
@@ -333,7 +342,10 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
 
         def new(key: Any, _: Any) -> Numbers:
             target = Numbers(
-                scalers[key], distribution=distributions[key], loss_units=self.loss_units
+                scalers[key],
+                distribution=distributions[key],
+                statistic=self.target_statistic,
+                loss_units=self.loss_units,
             )
             return target.bound(key, *(routed_of(one, key, every) for one in routed))
 

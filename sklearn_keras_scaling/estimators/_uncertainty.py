@@ -7,12 +7,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._structure import each
-from ..bridge import ScaledNetwork, register_network
+from ..bridge import FittedView, ScaledNetwork, register_network
 from ._base import BaseScaledKeras
 
 
@@ -135,6 +135,20 @@ class PredictsDistributions(BaseScaledKeras):
         self.targets_.views("quantile", level)
         return QuantileRegressor(self, level)
 
+    def _say(self, X: Any, asked: Any) -> dict[str, Any]:
+        """Return what was asked for, by its name, and by that of the output where it has one."""
+        outputs = self._outputs(X)
+        found: dict[str, Any] = {}
+        for name in asked:
+            said = self._joined(self.targets_.see(outputs, *parsed(name)))
+            several = said if isinstance(said, dict) else {None: said}
+            found |= {name if key is None else f"{key}_{name}": y for key, y in several.items()}
+        return found
+
+    def _views(self, name: str) -> Any:
+        """Return the maps of something that is asked for."""
+        return self.targets_.views(*parsed(name))
+
     def _std(self, X: Any) -> tuple[Any, Any]:
         """Return mean and standard deviation."""
         outputs = self._outputs(X)
@@ -155,50 +169,63 @@ class PredictsDistributions(BaseScaledKeras):
         return by_output if columns is None else columns.join(by_output)
 
 
-class QuantileRegressor(RegressorMixin, BaseEstimator):
+class QuantileRegressor(RegressorMixin, FittedView):
     """A quantile of a fitted regressor, as a fitted regressor.
 
     Made by :meth:`ScaledKerasRegressor.at_quantile`.
 
     Parameters
     ----------
-    regressor : ScaledKerasRegressor
-        Fitted, with a distribution.
+    fitted : ScaledKerasRegressor
+        With a distribution.
     q : float
         Probability of the quantile.
     """
 
-    def __init__(self, regressor: Any, q: float) -> None:
-        self.regressor = regressor
+    def __init__(self, fitted: Any, q: float) -> None:
+        self.fitted = fitted
         self.q = q
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> QuantileRegressor:
         """Fit the regressor."""
-        self.regressor.fit(X, y, sample_weight)
+        self.fitted.fit(X, y, sample_weight)
         return self
 
     def predict(self, X: Any) -> Any:
         """Return the quantile in target units."""
-        found = self.regressor.predict_quantiles(X, (self.q,))
+        found = self.fitted.predict_quantiles(X, (self.q,))
         return each(lambda _, y: y[..., 0], found)
-
-    def __getattr__(self, name: str) -> Any:
-        # What fit has learnt (n_features_in_, feature_names_in_) is the regressor's.
-        if name.endswith("_") and not name.startswith("_"):
-            return getattr(self.regressor, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether the regressor is."""
-        return bool(self.regressor.__sklearn_is_fitted__())
 
 
 @register_network(QuantileRegressor)
 def _quantile_network(fitted: QuantileRegressor) -> ScaledNetwork:
-    found: ScaledNetwork = fitted.regressor._scaled_network(
-        fitted.regressor.targets_.views("quantile", fitted.q)
+    found: ScaledNetwork = fitted.fitted._scaled_network(
+        fitted.fitted.targets_.views("quantile", fitted.q)
     )
     return found
+
+
+def parsed(name: str) -> tuple[str, float | None]:
+    """Return what a name of to_keras's ``outputs`` asks for.
+
+    Raises
+    ------
+    ValueError
+        If it is no such name.
+    """
+    if name in ("mean", "std"):
+        return name, None
+    kind, _, level = name.partition("_")
+    try:
+        if kind != "quantile":
+            raise ValueError(kind)
+        (q,) = _checked_levels(float(level))
+    except ValueError as error:
+        raise ValueError(
+            f"outputs names {name!r}, but has 'mean', 'std' and 'quantile_0.05' with any "
+            "probability between 0 and 1."
+        ) from error
+    return kind, q
 
 
 def _checked_levels(quantiles: Any) -> list[float]:

@@ -183,7 +183,8 @@ class ReversibleInstanceNormalization(StatisticsLayer):
             gamma = ops.where(ops.equal(gamma, 0), ops.ones_like(gamma), gamma)
             z = ops.divide(ops.subtract(z, self._weight(self.beta)), gamma)
         mean, std = (ops.cast(each, self.statistics_dtype) for each in (mean, std))
-        return ops.add(ops.multiply(z, std), mean)
+        # The mean first: Keras on TensorFlow takes (n, 1, 1) behind n steps for a bias of theirs.
+        return ops.add(mean, ops.multiply(z, std))
 
     def _weight(self, weight: Any) -> Any:
         return ops.cast(weight, self.statistics_dtype)

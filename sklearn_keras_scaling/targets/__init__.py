@@ -13,7 +13,7 @@ from ._numbers import Numbers
 from ._one_hot import OneHot
 from ._ordinal import Ordinal
 from ._target import Target
-from ._targets import Targets
+from ._targets import Targets, of_rows
 
 __all__ = [
     "DistributedNumbers",
@@ -26,5 +26,6 @@ __all__ = [
     "TargetColumns",
     "Targets",
     "accuracy",
+    "of_rows",
     "targets_of_labels",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..bridge import widest_float
 from ..distributions import Distribution, make_distribution, sample
-from ..maps import Map
+from ..maps import Map, rows_not_finite
 from ..scalers import StandardScaler
 from ..scaling import as_map
 from ..training import (
@@ -117,7 +117,14 @@ class DistributedNumbers(Numbers):
         if tuple(output.shape[1:]) not in (full, self._output_shape):
             return False
         self._has_axis = False
+        self._has_moments = self._seen().has_moments()
+        self.map_  # noqa: B018  # raises for a mean that does not exist, before training
         return True
+
+    @property
+    def needs_residuals(self) -> bool:
+        """False: the distribution tells its mean."""
+        return False
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
         """Return the distribution's own loss, or its CRPS."""
@@ -138,7 +145,7 @@ class DistributedNumbers(Numbers):
                 "them to the distribution, as distribution__*."
             )
         made = DistributionLoss(self.distribution_, _SCORES[given])
-        return MissingLoss(made) if self._has_missing else made
+        return MissingLoss(made) if self._by_cells else made
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics in target units, of distributions or of what is predicted."""
@@ -163,15 +170,25 @@ class DistributedNumbers(Numbers):
 
     @property
     def map_(self) -> Map:
-        """The map to the mean, or to what the distribution has for its location."""
-        has_mean = type(self.distribution_).location is Distribution.location
-        return self.view("mean") if has_mean else self.view("quantile", 0.5)
+        """The map to the mean; to the median where it is the location, or there is no mean."""
+        is_mean = self.statistic == "mean"
+        if self.statistic is None:
+            is_location = type(self.distribution_).location is Distribution.location
+            is_mean = is_location and self._has_moments
+        return self.view("mean") if is_mean else self.view("quantile", 0.5)
 
     def view(self, kind: str, q: float | None = None) -> Map:
         """Return the map from the network's output to mean, deviation or quantile."""
         seen = self._seen()
         if q is not None:
             return Quantile(seen, q)
+        if not self._has_moments:
+            raise ValueError(
+                f"{kind} of {self._named('y')} does not exist for all that the network may say: "
+                f"{self._named('target_scaler')}={self.scaler!r} has an inverse that goes to "
+                f"infinity within reach of distribution={self.distribution!r}. Ask for quantiles, "
+                "or use an affine scaler, such as 'standard'."
+            )
         return Mean(seen) if kind == "mean" else Std(seen)
 
     def _seen(self) -> Seen:
@@ -217,5 +234,11 @@ class DistributedNumbers(Numbers):
         return np.where(y == 0, 0.0, log) if self.distribution_.keeps_zero else log
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
-        """Return nothing: quantiles and means stay within the domain by themselves."""
-        return []
+        """Tell of rows without a mean."""
+        parameter, n_rows = self._named("target_scaler"), rows_not_finite(predicted)
+        if not n_rows or rows_not_finite(output):
+            return []
+        return [
+            f"{parameter}: {n_rows} of {len(output)} rows have no mean that can be told. Ask for "
+            "quantiles, such as the median."
+        ]

@@ -19,7 +19,7 @@ from ..training import (
 from ._class_weights import weights_of_classes
 from ._gaps import known, known_values
 from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
-from ._target import Target
+from ._target import Target, spread
 
 
 class Labels(Target):
@@ -48,7 +48,6 @@ class Labels(Target):
     classes_: np.ndarray
     shape_: tuple[int, ...]
     _totals: dict[Any, float]
-    _has_missing = False
     #: Of the network's output: "classes" (a column for each), "column" (that of the second of
     #: two), "cells" (the same without an axis), "cumulative" (a column less than classes).
     _layout: str
@@ -105,10 +104,6 @@ class Labels(Target):
         """Return where there is a label."""
         return known(y, self.missing_label)
 
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come whether labels are missing."""
-        self._has_missing = self._has_missing or self.known(y) is not None
-
     def _values(self, y: np.ndarray) -> np.ndarray:
         """Return the labels that are known, flat."""
         return known_values(y, self.missing_label)
@@ -129,7 +124,7 @@ class Labels(Target):
         labels, index = np.unique(self._values(y), return_inverse=True)
         if weight is not None:
             is_known = self.known(y)
-            of_all = np.broadcast_to(_spread(weight, y), y.shape)
+            of_all = np.broadcast_to(spread(weight, y), y.shape)
             weight = of_all.ravel() if is_known is None else of_all[is_known]
         totals = np.bincount(index.ravel(), weight, len(labels)).tolist()
         before = self._totals if more else {}
@@ -142,14 +137,6 @@ class Labels(Target):
         """Return the labels, if they are one a row."""
         return None if self.shape_ else y
 
-    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of single labels where some are missing, which have none."""
-        if not self._has_missing:
-            return weight
-        is_known = self.known(y)
-        cells = np.ones(y.shape) if is_known is None else is_known.astype(np.float64)
-        return cells if weight is None else cells * _spread(weight, y)
-
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
     ) -> np.ndarray | None:
@@ -161,7 +148,7 @@ class Labels(Target):
             self.class_weight, self.classes_.tolist(), self._totals, self._named("class_weight")
         )
         of_labels = of_classes[self._index(y)]
-        return of_labels if of_row is None else _spread(of_row, y) * of_labels
+        return of_labels if of_row is None else spread(of_row, y) * of_labels
 
     # The network
 
@@ -238,7 +225,7 @@ class Labels(Target):
             return loss_of_cells(
                 made, f"the network returns one without an axis for each of {self.shape_} labels"
             )
-        return LabelsLoss(made) if self._has_missing else made
+        return LabelsLoss(made) if self._by_cells else made
 
     @property
     def _told_columns(self) -> str:
@@ -247,7 +234,7 @@ class Labels(Target):
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of classes and their probabilities."""
         made = metrics_of_output(metrics, self.name_)
-        if not self._has_missing and self._layout in ("classes", "column"):
+        if not self._by_cells and self._layout in ("classes", "column"):
             return made
         encoding = "binary" if self._layout in ("column", "cells") else "one_hot"
         encoding = "sparse" if self._is_sparse or self._layout == "cumulative" else encoding
@@ -257,7 +244,7 @@ class Labels(Target):
         """Return numbers of the classes, or rows with a 1 for each; NaN where not known."""
         index = self._index(y)
         encoded = self._encoded(index)
-        if not self._has_missing:
+        if not self._by_cells:
             return encoded
         encoded = encoded.astype("float32")
         encoded[index < 0] = np.nan
@@ -294,8 +281,3 @@ def metrics_of_output(metrics: Any, name: Any) -> list[Any]:
     if name is not None and metrics is not None and not isinstance(metrics, list | tuple):
         metrics = [metrics]
     return make_metrics(metrics)
-
-
-def _spread(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return weights with the axes of ``y``."""
-    return weight.reshape(*weight.shape, *(1,) * (y.ndim - weight.ndim))

@@ -14,7 +14,7 @@ from ._gaps import known, known_values
 from ._labels import metrics_of_output
 from ._one_hot import are_binary
 from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
-from ._target import Target
+from ._target import Target, spread
 
 
 class ManyLabels(Target):
@@ -42,7 +42,6 @@ class ManyLabels(Target):
 
     classes_: np.ndarray
     _names: list[Any] | None = None
-    _has_missing = False
     _has_known: np.ndarray
     _totals: np.ndarray
 
@@ -95,22 +94,11 @@ class ManyLabels(Target):
         is_missing = _is_missing(y)
         return ~is_missing if is_missing.any() else None
 
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come whether labels are missing."""
-        self._has_missing = self._has_missing or self.known(y) is not None
-
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count 0 and 1 of each label, by weight."""
-        of_row = np.ones((len(y), 1)) if weight is None else weight[:, None]
+        of_row = np.ones((len(y), 1)) if weight is None else spread(weight, y)
         totals = np.stack([((y == value) * of_row).sum(axis=0) for value in (0, 1)], axis=1)
         self._totals = self._totals + totals if more else totals
-
-    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of single labels where some are missing, which have none."""
-        if not self._has_missing:
-            return weight
-        is_known = ~_is_missing(y)
-        return is_known.astype(np.float64) if weight is None else is_known * weight[:, None]
 
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
@@ -183,15 +171,14 @@ class ManyLabels(Target):
                 f"loss={loss_name(made)!r} is for one class a row, but y has several labels a row. "
                 "Use 'binary_crossentropy'."
             )
-        if not self._has_missing and self.class_weight is None:
+        if not self._by_cells and self.class_weight is None:
             return made
-        reason = "some labels are not known" if self._has_missing else "class_weight weighs each"
-        return loss_of_cells(made, reason)
+        return loss_of_cells(made, "labels weigh each by itself or are not known")
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of labels and their probabilities."""
         made = metrics_of_output(metrics, self.name_)
-        if not self._has_missing:
+        if not self._by_cells:
             return made
         return [LabelsMetric(chosen_metric(metric, "binary"), "cells") for metric in made]
 

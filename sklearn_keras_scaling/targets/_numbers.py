@@ -15,7 +15,7 @@ from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
 from ._target import Target
 from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
-from ._views import SpreadOfMembers
+from ._views import Smeared, SpreadOfMembers
 
 # Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
 _NEEDS_RAW_TARGETS = {
@@ -26,6 +26,10 @@ _NEEDS_RAW_TARGETS = {
 
 # Parts of the names of losses that compare probabilities or directions.
 _NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
+
+
+#: Quantiles that stand for the residuals of the training rows.
+_N_RESIDUALS = 101
 
 
 class Numbers(Target):
@@ -41,6 +45,8 @@ class Numbers(Target):
     distribution : str, Distribution or None, default=None
         What the network says of each number, as ``distribution`` of
         :class:`ScaledKerasRegressor`; None for the number alone.
+    statistic : {"mean", "median"} or None, default=None
+        What is predicted, as ``target_statistic`` of :class:`ScaledKerasRegressor`.
     loss : object, default=None
         Loss; None is "mean_squared_error", or the distribution's own.
     loss_units : {"scaled", "target"}, default="scaled"
@@ -56,7 +62,6 @@ class Numbers(Target):
 
     scaler_: Any
     shape_: tuple[int, ...]
-    _has_missing = False
     _known: np.ndarray
     _names: list[Any] | None = None
 
@@ -65,11 +70,13 @@ class Numbers(Target):
         scaler: Any = "standard",
         *,
         distribution: Any = None,
+        statistic: str | None = None,
         loss: Any = None,
         loss_units: str = "scaled",
     ) -> None:
         self.scaler = scaler
         self.distribution = distribution
+        self.statistic = statistic
         self.loss = loss
         self.loss_units = loss_units
 
@@ -98,9 +105,23 @@ class Numbers(Target):
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the shape of a row."""
+        self._check_statistic()
         if more:
             self.match(y, "y")
         self.shape_ = y.shape[1:]
+
+    def _check_statistic(self) -> None:
+        known = (None, "mean", "median")
+        if self.statistic not in known:
+            raise ValueError(
+                f"target_statistic must be one of {', '.join(map(repr, known))}, got "
+                f"{self.statistic!r}."
+            )
+        if self.statistic == "median" and self.distribution is None:
+            raise ValueError(
+                "target_statistic='median' needs a distribution, whose median it is. Fit with "
+                "distribution='normal' or another one."
+            )
 
     def match(self, y: np.ndarray, argument: str) -> None:
         """Raise ``ValueError`` unless rows have the shape of those of ``fit``."""
@@ -114,10 +135,6 @@ class Numbers(Target):
         """Return where there is a number."""
         is_missing = np.isnan(y)
         return ~is_missing if is_missing.any() else None
-
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come whether numbers are missing."""
-        self._has_missing = self._has_missing or self.known(y) is not None
 
     @property
     def n_numbers(self) -> int:
@@ -221,11 +238,36 @@ class Numbers(Target):
         self._has_axis = found != shape
         map_ = as_map(self.scaler_)
         self._domain = None if map_.is_affine else map_.inverse_domain(shape[-1])
+        # Bounded: beyond the ends of the inverse's domain a prediction stays at the end.
+        self._set_map(Inverse(map_.bounded()))
+        return True
+
+    def _set_map(self, map_: Map) -> None:
         first = (Squeeze(),) if self._has_axis else ()
         last = (Squeeze(),) if self.shape_ == () else ()
-        # Bounded: beyond the ends of the inverse's domain a prediction stays at the end.
-        self._map = Chain((*first, Inverse(map_.bounded()), *last))
-        return True
+        self._map = Chain((*first, map_, *last))
+
+    @property
+    def needs_residuals(self) -> bool:
+        """Whether predictions are means of raw numbers, which residuals tell."""
+        return self.statistic == "mean" and not as_map(self.scaler_).is_affine
+
+    def learn_residuals(self, encoded: np.ndarray, output: np.ndarray) -> None:
+        """Let predictions be means, given scaled numbers and what the networks say of them."""
+        shape = self.shape_ or (1,)
+        n_members = self.n_members_ or 1
+        z = encoded.reshape(-1, shape[-1]).astype(np.float64)
+        said = output.astype(np.float64).reshape(len(encoded), n_members, -1, shape[-1])
+        apart = encoded.reshape(len(encoded), 1, -1, shape[-1]) - said
+        levels = (np.arange(_N_RESIDUALS) + 0.5) / _N_RESIDUALS
+        self._set_map(
+            Smeared(
+                as_map(self.scaler_).bounded(),
+                np.nanquantile(apart.reshape(-1, shape[-1]), levels, axis=0),
+                np.nanmin(z, axis=0),
+                np.nanmax(z, axis=0),
+            )
+        )
 
     def make_loss(self, loss: Any, routed: dict[str, Any]) -> Any:
         """Return the loss; by default "mean_squared_error"."""
@@ -235,18 +277,11 @@ class Numbers(Target):
         made = make_loss("mean_squared_error" if given is None else given, routed)
         map_ = as_map(self.scaler_)
         self._check_loss_kind(made, map_)
-        if self._has_missing:
+        if self._by_cells:
             made = MissingLoss(made)
         if self.loss_units == "scaled" or self.scaler_ is None:
             return made
         return TargetUnitsLoss(made, to_target_units(map_, self.shape_, self._has_axis))
-
-    def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of single numbers where some are missing, which have none."""
-        if not self._has_missing:
-            return weight
-        of_rows = np.ones(len(y)) if weight is None else weight
-        return ~np.isnan(y) * of_rows.reshape(-1, *(1,) * (y.ndim - 1))
 
     def _check_loss_kind(self, loss: Any, map_: Map) -> None:
         if not is_stock(loss):
@@ -277,7 +312,7 @@ class Numbers(Target):
 
     def _in_units(self, metric: Any, map_: Map) -> Any:
         units = units_of(map_for(metric, map_), self.shape_, self._has_axis)
-        return TargetUnits(metric, units, has_missing=self._has_missing)
+        return TargetUnits(metric, units, has_missing=self._by_cells)
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
         """Return scaled numbers."""

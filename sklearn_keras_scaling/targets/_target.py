@@ -34,6 +34,8 @@ class Target(BaseEstimator, ABC):
     name_: Any = None
     scaler_: Any = None
     n_members_: int | None = None
+    #: Whether values are missing, or weigh otherwise than their rows.
+    _by_cells = False
     _map: Map = IDENTITY
 
     def bound(self, name: Any = None) -> Any:
@@ -70,8 +72,10 @@ class Target(BaseEstimator, ABC):
         """Return where there is a value, of the shape of ``y``; None if everywhere."""
         return None
 
-    def expect(self, y: np.ndarray) -> None:
-        """Learn from rows to come what training must be ready for."""
+    def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Learn from rows to come, and their weights, whether values count one by one."""
+        is_by_cells = (weight is not None and weight.ndim > 1) or self.known(y) is not None
+        self._by_cells = self._by_cells or is_by_cells
 
     def count(self, y: np.ndarray, weight: np.ndarray | None, more: bool) -> None:
         """Count what is there of values whose kind is known."""
@@ -150,8 +154,15 @@ class Target(BaseEstimator, ABC):
         """Return values as the network's loss takes them, with the axes of its output."""
 
     def cells(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of values, given those of their rows; None if all count once."""
-        return weight
+        """Return the weights of values, given those of their rows or of them; None if all count.
+
+        What is missing has none.
+        """
+        if not self._by_cells:
+            return weight
+        is_known = self.known(y)
+        cells = np.ones(y.shape) if is_known is None else is_known.astype(np.float64)
+        return cells if weight is None else cells * spread(weight, y)
 
     def weights(
         self, y: np.ndarray, weight: np.ndarray | None, mean: float | None, trains: bool
@@ -162,8 +173,8 @@ class Target(BaseEstimator, ABC):
         ----------
         y : ndarray
             Valid values.
-        weight : ndarray of shape (n_samples,) or None
-            Of the rows.
+        weight : ndarray of shape (n_samples,) or of that of ``y``, or None
+            Of the rows, or of the values.
         mean : float or None
             That of :meth:`cells` over all of the data; None if they have no weights.
         trains : bool
@@ -175,6 +186,14 @@ class Target(BaseEstimator, ABC):
         return (np.ones(len(y)) if cells is None else cells) / mean
 
     # Predictions
+
+    @property
+    def needs_residuals(self) -> bool:
+        """Whether predictions need to know how far training rows were missed."""
+        return False
+
+    def learn_residuals(self, encoded: np.ndarray, output: np.ndarray) -> None:
+        """Learn that, of encoded training values and what the networks say of them."""
 
     @property
     def map_(self) -> Map:
@@ -213,3 +232,8 @@ class Target(BaseEstimator, ABC):
 
     def _named(self, parameter: str) -> str:
         return named(parameter, self.name_)
+
+
+def spread(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return weights of rows, or of values, with the axes of ``y``."""
+    return weight.reshape(*weight.shape, *(1,) * (y.ndim - weight.ndim))

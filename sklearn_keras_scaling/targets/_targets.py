@@ -10,7 +10,7 @@ import numpy as np
 
 from .._optional import keras
 from .._structure import each, named, names, part, parts
-from .._validation import check_given, did_you_mean
+from .._validation import check_given, did_you_mean, read_weights
 from ..maps import Map
 from ._columns import TargetColumns
 from ._outputs import named_outputs, refuse_outputs
@@ -74,13 +74,46 @@ class Targets:
         rows = np.any([known.reshape(len(known), -1).any(axis=1) for known in found], axis=0)
         return None if rows.all() else rows
 
-    def expect(self, y: Any) -> None:
-        """Learn from rows to come what training must be ready for."""
-        self._each(lambda _, target, one: target.expect(one), y)
+    def read_weights(self, weight: Any, y: Any, argument: str) -> Any:
+        """Return valid weights of single outputs or cells; None if all of a row weigh alike.
 
-    def count(self, y: Any, weight: np.ndarray | None, more: bool) -> None:
+        Parameters
+        ----------
+        weight : array-like, or dict of them, or None
+            As given.
+        y : array, or dict of arrays
+            Valid values.
+        argument : str
+            For errors.
+        """
+        is_dict = isinstance(weight, Mapping) and self.are_several
+        if not is_dict and (weight is None or isinstance(weight, Mapping) or np.ndim(weight) < 2):
+            return None
+        given = weight
+        if self.columns is not None and not is_dict:
+            given = self.columns.split(weight, argument)
+        if isinstance(given, Mapping):
+            unknown = [name for name in given if name not in self.by_output]
+            if unknown:
+                raise ValueError(
+                    f"{argument} names the output {unknown[0]!r}, which y has not. "
+                    f"{did_you_mean(unknown[0], self.by_output)}"
+                )
+            given = {name: given.get(name) for name in self.by_output}
+        elif self.are_several:
+            raise ValueError(
+                f"{argument} has shape {np.shape(weight)}, but y has the outputs "
+                f"{sorted(self.by_output)}. Pass a weight a row, or a dict with those of an output."
+            )
+        return each(lambda name, *one: _read(named(argument, name), *one), y, given)
+
+    def expect(self, y: Any, weight: Any) -> None:
+        """Learn from rows to come, and their weights, what training must be ready for."""
+        self._each(lambda name, target, one: target.expect(one, _own(weight, name)), y)
+
+    def count(self, y: Any, weight: Any, more: bool) -> None:
         """Count what is there of values whose kind is known."""
-        self._each(lambda _, target, one: target.count(one, weight, more), y)
+        self._each(lambda name, target, one: target.count(one, _own(weight, name), more), y)
 
     def strata(self, y: Any) -> np.ndarray | None:
         """Return what a validation split is stratified by: the labels of one target alone."""
@@ -88,7 +121,11 @@ class Targets:
 
     def fit(self, y: Any, weight: Any, method: str, is_new: bool, series: Any) -> None:
         """Fit what scales the values, or let it go on."""
-        self._each(lambda _, target, one: target.fit(one, weight, method, is_new, series), y)
+
+        def fit(name: Any, target: Target, one: np.ndarray) -> None:
+            target.fit(one, of_rows(_own(weight, name)), method, is_new, series)
+
+        self._each(fit, y)
 
     # Weights in the loss
 
@@ -96,19 +133,19 @@ class Targets:
         """Return new means of the values' weights."""
         return self._each(lambda _, __: MeanWeight())
 
-    def weigh(self, y: Any, weight: np.ndarray | None, means: Any) -> None:
+    def weigh(self, y: Any, weight: Any, means: Any) -> None:
         """Add rows to the means."""
 
-        def add(_: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> None:
-            mean.add(target.cells(one, weight), len(one))
+        def add(name: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> None:
+            mean.add(target.cells(one, _own(weight, name)), len(one))
 
         self._each(add, y, means)
 
     def weights(self, y: Any, weight: Any, means: Any, encoded: Any, trains: bool) -> Any:
         """Return the weights of encoded values in the loss, None if all count alike."""
 
-        def of(_: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> Any:
-            return target.weights(one, weight, mean.value, trains)
+        def of(name: Any, target: Target, one: np.ndarray, mean: MeanWeight) -> Any:
+            return target.weights(one, _own(weight, name), mean.value, trains)
 
         found = self._each(of, y, means)
         if all(one is None for one in parts(found)):
@@ -223,6 +260,20 @@ class Targets:
         self._each(learn)
 
     @property
+    def need_residuals(self) -> bool:
+        """Whether some predictions need to know how far training rows were missed."""
+        return any(target.needs_residuals for target in parts(self.by_output))
+
+    def learn_residuals(self, encoded: Any, outputs: Any) -> None:
+        """Learn that, of encoded training values by output and what the networks say of them."""
+
+        def learn(_: Any, target: Target, y: np.ndarray, output: np.ndarray) -> None:
+            if target.needs_residuals:
+                target.learn_residuals(y, output)
+
+        self._each(learn, encoded, outputs)
+
+    @property
     def maps(self) -> Any:
         """The maps from the network's outputs to what is predicted."""
         return self._each(lambda _, target: target.map_)
@@ -271,6 +322,32 @@ class Targets:
 
     def _each(self, function: Any, *others: Any) -> Any:
         return each(function, self.by_output, *others)
+
+
+def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return weights of rows, given those of cells: their means."""
+    if weight is None or weight.ndim == 1:
+        return weight
+    means: np.ndarray = weight.reshape(len(weight), -1).mean(axis=1)
+    return means
+
+
+def _own(weight: Any, name: Any) -> np.ndarray | None:
+    own: np.ndarray | None = part(weight, name) if isinstance(weight, dict) else weight
+    return own
+
+
+def _read(argument: str, y: np.ndarray, weight: Any) -> np.ndarray:
+    """Return weights of the rows or cells of one target; ones if there are none."""
+    if weight is None:
+        return np.ones(len(y))
+    found = read_weights(weight, argument)
+    if found.shape not in (y.shape, y.shape[:1]):
+        raise ValueError(
+            f"{argument} must have shape {y.shape[:1]}, one a row, or {y.shape}, one a cell of y, "
+            f"got {found.shape}."
+        )
+    return found
 
 
 def _told(targets: Any) -> str:

@@ -53,6 +53,39 @@ class SpreadOfMembers(OverMembers):
 
 
 @dataclass(frozen=True, eq=False)
+class Smeared(Map):
+    """The mean of raw numbers, by Duan's smearing: over the residuals of the training rows.
+
+    ``mean_j inverse(z + r_j)`` [1]_. Sums are cut to the range of the training numbers, or of
+    ``z``: an inverse may grow without bound beyond.
+
+    Attributes
+    ----------
+    inverse_of : Map
+        Of the numbers, with an inverse that stays within its domain.
+    residuals : ndarray of shape (n, n_columns)
+        Of the scaled numbers.
+    low, high : ndarray of shape (n_columns,)
+        Least and largest scaled number.
+
+    References
+    ----------
+    .. [1] N. Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983).
+    """
+
+    inverse_of: Map
+    residuals: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the mean, of scaled numbers of shape (n, ..., n_columns)."""
+        low, high = xp.minimum(x, self.low), xp.maximum(x, self.high)
+        moved = [xp.minimum(xp.maximum(xp.add(x, r), low), high) for r in self.residuals]
+        return _mean([self.inverse_of.inverse(z, xp) for z in moved], xp)
+
+
+@dataclass(frozen=True, eq=False)
 class Seen:
     """How a distribution's numbers are seen in raw units.
 
@@ -114,11 +147,46 @@ class Seen:
     def moments(self, parameters: tuple[Any, ...], xp: Any) -> tuple[Any, Any]:
         """Return mean and standard deviation of raw numbers, of shape (n, ..., k)."""
         if not self.scaling.is_affine:
-            inverse: Callable[[Any], Any] = lambda z: self.scaling.inverse(z, xp)  # noqa: E731
-            return moments(inverse, self.distribution, parameters, xp)
+            return self._integrated(parameters, xp)
         scale = np.abs(self.scaling.locate(0.0, 1.0)[1]) * np.ones(self.shape[-1])
         mean, std = (f(parameters, xp) for f in (self.distribution.mean, self.distribution.std))
         return self.scaling.inverse(mean, xp), xp.multiply(std, scale)
+
+    def has_moments(self) -> bool:
+        """Return whether means and deviations exist in raw units, for what networks may return.
+
+        They do not where an inverse goes to infinity at an end that the distribution reaches, or
+        its tails are too heavy for it.
+        """
+        if self.scaling.is_affine:
+            return True
+        outputs = np.random.RandomState(0).uniform(-3.0, 3.0, (64, self.distribution.n_outputs))
+        rows = np.repeat(outputs[:, None], self.shape[-1], axis=1)
+        try:
+            moments(
+                self._inverse(np), self.distribution, self.distribution.parameters(rows, np), np
+            )
+        except ValueError:
+            return False
+        return True
+
+    def _inverse(self, xp: Any) -> Callable[[Any], Any]:
+        return lambda z: self.scaling.inverse(z, xp)
+
+    def _integrated(self, parameters: tuple[Any, ...], xp: Any) -> tuple[Any, Any]:
+        """Return moments behind a scaler that is not affine; of rows that have none, NaN."""
+        inverse = self._inverse(xp)
+        try:
+            return moments(inverse, self.distribution, parameters, xp)
+        except ValueError:
+            n_rows = len(parameters[0])
+            if n_rows == 1:
+                nothing = np.full(self.distribution.shape(parameters), np.nan)
+                return nothing, nothing
+        halves = [slice(None, n_rows // 2), slice(n_rows // 2, None)]
+        found = [self._integrated(tuple(p[half] for p in parameters), xp) for half in halves]
+        mean, std = (np.concatenate(one) for one in zip(*found, strict=True))
+        return mean, std
 
 
 @dataclass(frozen=True, eq=False)

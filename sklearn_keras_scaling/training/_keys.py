@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,11 @@ def key_of_architecture(network: Any, example: Any) -> str:
         raise UniqueError(f"{type(network).__name__} is no stock model")
     if _STEPS & vars(network).keys():
         raise UniqueError("the network has a step of its own")
+    node = {"class_name": type(network).__name__, "config": network.get_config()}
+    # Of several outputs the names are those of losses and metrics.
+    kept = network.output_names if len(network.outputs) > 1 else ()
     config = (
-        _without_automatic_names(network),
+        _without_automatic_names(node, kept)["config"],
         _plain_attributes(network),
         keras.tree.map_structure(lambda array: [array.shape[1:], str(array.dtype)], example),
         [_signature(network.trainable_variables), _signature(network.non_trainable_variables)],
@@ -132,13 +135,16 @@ def _key_of_part(part: Any) -> Hashable:
         return part
     if not isinstance(part, (keras.losses.Loss, keras.metrics.Metric)):
         raise UniqueError(f"{type(part).__name__} is an object of its own")
+    innermost = list(wrapped(part))[-1]
+    if hasattr(innermost, "__code__") and not is_stock(innermost):
+        raise UniqueError(f"{innermost.__name__} is a function of the user's own within another")
     # Distributions as they are: a class may have been written anew under the name of another.
     distributions = [getattr(each, "distribution", None) for each in wrapped(part)]
     return _written(_without_constants(told(part))), tuple(distributions)
 
 
 def _without_constants(node: Any) -> Any:
-    """Return a configuration with shapes in place of the numbers that are held as weights."""
+    """Return a configuration without what is held as weights, and without automatic names."""
     if isinstance(node, (list, tuple)):
         return [_without_constants(each) for each in node]
     if not isinstance(node, dict):
@@ -148,6 +154,8 @@ def _without_constants(node: Any) -> Any:
         inverse = node["config"].get("inverse")
         if isinstance(inverse, list):
             node["config"]["inverse"] = [list(np.shape(numbers)) for numbers in inverse]
+        elif inverse is not None:
+            node["config"]["inverse"] = _without_automatic_names(inverse)
     return node
 
 
@@ -164,14 +172,10 @@ def _without_variables(node: dict[str, Any], optimizer: Any) -> dict[str, Any]:
     return {**node, "config": config}
 
 
-def _without_automatic_names(network: Any) -> Any:
-    """Return the configuration with the names that Keras counts up replaced by their order."""
-    config = network.get_config()
-    node = {"class_name": type(network).__name__, "config": config}
-    names: dict[str, str] = dict.fromkeys(_automatic_names(node), "")
-    if len(network.outputs) > 1:  # their names are those of losses and metrics
-        names = {name: "" for name in names if name not in network.output_names}
-    names = {name: f"#{number}" for number, name in enumerate(names)}
+def _without_automatic_names(node: dict[str, Any], kept: Sequence[str] = ()) -> Any:
+    """Return a model's configuration with the names that Keras counts up replaced by numbers."""
+    found = dict.fromkeys(name for name in _automatic_names(node) if name not in kept)
+    names = {name: f"#{number}" for number, name in enumerate(found)}
 
     def renamed(part: Any) -> Any:
         if isinstance(part, dict):
@@ -185,7 +189,7 @@ def _without_automatic_names(network: Any) -> Any:
         first = [names.get(part[0], part[0])] if is_reference else []
         return [*first, *map(renamed, part[len(first) :])]
 
-    return renamed(config)
+    return renamed(node)
 
 
 def _is_name(key: str, value: Any) -> bool:

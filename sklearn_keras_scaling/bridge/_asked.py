@@ -1,0 +1,90 @@
+"""A fitted estimator, of which something else is asked than what it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+
+from ._registry import ScaledNetwork, network_of, register_network
+
+
+class FittedView(BaseEstimator):
+    """What a fitted estimator is seen through; what it has learnt is its own.
+
+    Parameters
+    ----------
+    fitted : object
+        The estimator.
+    """
+
+    fitted: Any
+
+    def __getattr__(self, name: str) -> Any:
+        # n_features_in_, feature_names_in_ and what else fit sets.
+        if name.endswith("_") and not name.startswith("_"):
+            return getattr(self.fitted, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True: it is made of what is fitted."""
+        return True
+
+
+class Asked(FittedView):
+    """Several things that a network says, by name.
+
+    Parameters
+    ----------
+    fitted : object
+        An estimator, or a pipeline or search that ends in one.
+    outputs : tuple of str
+        What is asked for, as in :func:`to_keras`.
+    """
+
+    def __init__(self, fitted: Any, outputs: tuple[str, ...]) -> None:
+        self.fitted = fitted
+        self.outputs = outputs
+
+    def predict(self, X: Any) -> dict[str, Any]:
+        """Return what was asked for, by name, in raw units."""
+        fitted = self.fitted
+        while isinstance(fitted, Pipeline | BaseSearchCV):
+            if isinstance(fitted, BaseSearchCV):
+                fitted = fitted.best_estimator_
+            else:
+                X, fitted = fitted[:-1].transform(X) if len(fitted) > 1 else X, fitted[-1]
+        found: dict[str, Any] = fitted._say(X, self.outputs)
+        return found
+
+
+@register_network(Asked)
+def asked_network(asked: Asked) -> ScaledNetwork:
+    """Return the network with other maps behind it."""
+    parts = network_of(asked.fitted)
+    if parts.views is None:
+        raise ValueError(
+            f"outputs={asked.outputs!r} are asked of a network, but {type(asked.fitted).__name__} "
+            "has none, or a transformer behind it. Leave out outputs."
+        )
+    return replace(parts, asked={name: parts.views(name) for name in asked.outputs})
+
+
+def asked_for(fitted: Any, outputs: Any) -> Asked:
+    """Return a fitted estimator with what is asked of it.
+
+    Raises
+    ------
+    ValueError
+        If nothing is asked for, or something twice.
+    """
+    listed = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(
+            f"outputs must name one thing or more, each once, got {outputs!r}. Write, for example, "
+            "outputs=('mean', 'std', 'quantile_0.05')."
+        )
+    return Asked(fitted, listed)
