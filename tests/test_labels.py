@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import cross_val_score
 
 from sklearn_keras_scaling import ScaledKerasClassifier, certify, to_keras
+from sklearn_keras_scaling.training import LabelsLoss
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -171,6 +172,7 @@ def test_labels_that_are_not_known_count_nowhere():
     y = gaps(MANY)
     classifier = ScaledKerasClassifier(**STILL).fit(X, y)
     known = ~np.isnan(y)
+    assert classifier.network_.layers[-1].activation.__name__ == "sigmoid"
     p, predicted = classifier.predict_proba(X), classifier.predict(X)
     of_cells = np.where(y == 1, p, 1 - p)[known]
     assert classifier.history_["loss"] == pytest.approx([-np.log(of_cells).mean()], rel=1e-5)
@@ -180,18 +182,24 @@ def test_labels_that_are_not_known_count_nowhere():
     assert classifier.score(X, y) == pytest.approx(right[rows].mean())
 
 
-def test_a_batch_without_labels_changes_nothing():
-    y = STEPS.astype(float)
-    y[:, 1:] = np.nan
-    y[1:] = np.nan  # one label, in one of 60 batches
-    y[0, 1] = 3 - y[0, 0]
-    parameters = {**FIT, "batch_size": 1, "epochs": 1, "optimizer": "sgd", "input_scaler": None}
-    classifier = ScaledKerasClassifier(**parameters, **SEQUENCE)
-    weight = np.r_[1.0, np.full(59, 1e-30)]
-    y[1:, 2] = y[0, 0]
-    found = classifier.fit(SERIES, y, sample_weight=weight)
-    assert np.isfinite(found.history_["loss"]).all()
-    assert np.isfinite(found.predict_proba(SERIES)).all()
+def test_a_batch_without_labels_has_no_loss():
+    nothing, p = np.full((4, 5, 1), np.nan), np.full((4, 5, 3), 1 / 3)
+    loss = LabelsLoss(keras.losses.SparseCategoricalCrossentropy())
+    assert float(loss(nothing, p, np.zeros((4, 5)))) == 0
+    y = COLUMNS.assign(step=[*STEPS[:8, 0], *[None] * 52])
+    classifier = ScaledKerasClassifier(**{**FIT, "batch_size": 4}).fit(X, y)
+    assert np.isfinite(classifier.history_["step_loss"]).all()
+    assert all(np.isfinite(p).all() for p in classifier.predict_proba(X))
+
+
+@pytest.mark.parametrize("case", ["steps with gaps", "columns with gaps"])
+def test_gaps_train_in_the_compiled_loop(case):
+    rows, y, own = CASES[case]
+    parameters = {**FIT, "compile__run_eagerly": False, "batch_size": 16, "metrics": ["accuracy"]}
+    compiled = ScaledKerasClassifier(**parameters, **own, engine="compiled").fit(rows, y)
+    by_keras = ScaledKerasClassifier(**parameters, **own, engine="keras").fit(rows, y)
+    for name, values in compiled.history_.items():
+        np.testing.assert_allclose(values, by_keras.history_[name], rtol=1e-4)
 
 
 def test_sequences_in_a_dataset_are_those_of_arrays():
