@@ -17,7 +17,21 @@ if TYPE_CHECKING:
         to_keras,
     )
     from .checks import Finding, check_scaling
-    from .estimators import ScaledKerasClassifier, ScaledKerasRegressor, known_scorer
+    from .distributions import (
+        Distribution,
+        Laplace,
+        Normal,
+        Quantiles,
+        StudentT,
+        ZeroInflatedLogNormal,
+        register_distribution,
+    )
+    from .estimators import (
+        ScaledKerasClassifier,
+        ScaledKerasEstimator,
+        ScaledKerasRegressor,
+        known_scorer,
+    )
     from .exceptions import ScalingWarning, UnsupportedTransformerError
     from .layers import (
         LocalMean,
@@ -30,27 +44,41 @@ if TYPE_CHECKING:
         MaxAbsScaler,
         MinMaxScaler,
         RobustScaler,
+        SquashingScaler,
         StandardScaler,
         merge,
     )
+    from .targets import Labels, ManyLabels, Numbers, Ordinal
     from .training import clear_compiled
     from .windows import make_windows
 
 _HOMES = {
+    "Distribution": "distributions",
     "Finding": "checks",
+    "Labels": "targets",
+    "Laplace": "distributions",
     "LocalMean": "layers",
     "LocalNormalization": "layers",
     "LocalStandardDeviation": "layers",
     "LocalStandardScaler": "scalers",
+    "ManyLabels": "targets",
     "MaxAbsScaler": "scalers",
     "MinMaxScaler": "scalers",
+    "Normal": "distributions",
+    "Numbers": "targets",
+    "Ordinal": "targets",
+    "Quantiles": "distributions",
     "ReversibleInstanceNormalization": "layers",
     "RobustScaler": "scalers",
     "ScaledKerasClassifier": "estimators",
+    "ScaledKerasEstimator": "estimators",
     "ScaledKerasRegressor": "estimators",
     "ScalingWarning": "exceptions",
+    "SquashingScaler": "scalers",
     "StandardScaler": "scalers",
+    "StudentT": "distributions",
     "UnsupportedTransformerError": "exceptions",
+    "ZeroInflatedLogNormal": "distributions",
     "certify": "bridge",
     "check_scaling": "checks",
     "clear_compiled": "training",
@@ -59,26 +87,39 @@ _HOMES = {
     "known_scorer": "estimators",
     "make_windows": "windows",
     "merge": "scalers",
+    "register_distribution": "distributions",
     "register_function": "bridge",
     "register_map": "bridge",
     "to_keras": "bridge",
 }
 
 __all__ = [
+    "Distribution",
     "Finding",
+    "Labels",
+    "Laplace",
     "LocalMean",
     "LocalNormalization",
     "LocalStandardDeviation",
     "LocalStandardScaler",
+    "ManyLabels",
     "MaxAbsScaler",
     "MinMaxScaler",
+    "Normal",
+    "Numbers",
+    "Ordinal",
+    "Quantiles",
     "ReversibleInstanceNormalization",
     "RobustScaler",
     "ScaledKerasClassifier",
+    "ScaledKerasEstimator",
     "ScaledKerasRegressor",
     "ScalingWarning",
+    "SquashingScaler",
     "StandardScaler",
+    "StudentT",
     "UnsupportedTransformerError",
+    "ZeroInflatedLogNormal",
     "certify",
     "check_scaling",
     "clear_compiled",
@@ -87,6 +128,7 @@ __all__ = [
     "known_scorer",
     "make_windows",
     "merge",
+    "register_distribution",
     "register_function",
     "register_map",
     "to_keras",

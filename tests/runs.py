@@ -73,6 +73,7 @@ BACKENDS = {
         *("a_window_of_the_past", "a_table_", "what_fit_learns", "clones_"),
     ),
     "missing_targets": but("losses_that_mix", "metrics_that_mix", "a_loss_is_written"),
+    "squashing": only("a_graph_neither", "skrubs_scaler_has", "a_table_vectorizer"),
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
 }
 
@@ -105,6 +106,7 @@ X64 = {
     "layers_instance": only("raw_units_are_never", "there_and_back", "the_gradient_is_that_of"),
     "layers_keras": only("outputs_have_the_dtype", "integers_and_float64"),
     "local_scaler": only("the_model_is", "a_pipeline_with"),
+    "squashing": only("a_graph_neither", "skrubs_scaler_has"),
     "transformers": only("the_graph_is", "the_inverse_is"),
 }
 
@@ -145,6 +147,7 @@ ANY_VERSION = {
         *("the_output_activation", "scaling_beats", "integer_weights", "warm_start", "a_row_is"),
         *("metrics_keep", "metrics_of_", "history_is", "targets_of_", "scalers_never"),
     ),
+    "squashing": only("it_computes", "the_map_rises", "scaling_by_name", "predictions_beyond"),
     "targets": only(
         *("sequences_", "losses_in", "nonlinear", "several_labels", "one_mean", "correlations")
     ),

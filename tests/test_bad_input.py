@@ -97,7 +97,7 @@ BAD_PARAMETERS = {
     "scaler name": ({"input_scaler": "standart"}, ValueError, r"input_scaler='standart' is no "
                     r"known scaler\. Did you mean 'standard'\?"),
     "target scaler name": ({"target_scaler": "quantile"}, ValueError, r"target_scaler='quantile'"
-                           r".*Choose from: 'maxabs', 'minmax', 'robust', 'standard'"),
+                           r".*Choose from: 'maxabs', 'minmax', 'robust', 'squash', 'standard'"),
     "no scaler": ({"input_scaler": 3}, TypeError, r"input_scaler must be one of .* got 3"),
     "scaler class": ({"input_scaler": Normalizer}, TypeError, r"input_scaler must be one of"),
     "no inverse": ({"target_scaler": Normalizer()}, TypeError,

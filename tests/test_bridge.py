@@ -34,6 +34,7 @@ SCALERS = [
     sks.MinMaxScaler(feature_range=(0.1, 0.9)),
     sks.MaxAbsScaler(),
     sks.RobustScaler(with_scaling=False),
+    sks.SquashingScaler(),
 ]
 
 # Imports fail for this package and for scikit-learn: a file must load with Keras alone.

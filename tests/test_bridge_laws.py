@@ -150,6 +150,7 @@ LAWS = [
     Law(each.MaxAbsScaler(), takes_nan=True),
     Law(each.RobustScaler(), takes_nan=True),
     Law(sks.RobustScaler(), takes_nan=True),
+    Law(sks.SquashingScaler(), takes_nan=True),
     Law(each.PowerTransformer(), **power),
     Law(each.PowerTransformer(standardize=False), **power),
     Law(each.PowerTransformer("box-cox"), is_positive=True, **power),

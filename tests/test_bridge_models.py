@@ -61,6 +61,7 @@ def everything() -> Any:
         each.MinMaxScaler((-1, 2), clip=True),
         each.MaxAbsScaler(),
         sks.RobustScaler(),
+        sks.SquashingScaler(),
         each.Normalizer("l2"),
         each.Binarizer(threshold=1.0),
         each.KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform"),

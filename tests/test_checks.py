@@ -27,7 +27,7 @@ from sklearn_keras_scaling.checks import KINDS
 from . import ONE_EPOCH
 from .findings import CASES, TABLE, X, Y, dense, mlp, net, standard, table
 
-NAMES = ["standard", "minmax", "maxabs", "robust"]
+NAMES = ["standard", "minmax", "maxabs", "robust", "squash"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.code}-{c.name}-{c.found}")

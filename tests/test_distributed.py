@@ -14,7 +14,7 @@ import pytest
 
 import sklearn_keras_scaling as sks
 
-NAMES = ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"]
+NAMES = ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SquashingScaler"]
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, PowerTransformer, Quantil
 from sklearn_keras_scaling import (
     MinMaxScaler,
     ScaledKerasRegressor,
+    SquashingScaler,
     StandardScaler,
     certify,
     to_keras,
@@ -46,6 +47,7 @@ TRANSFORMERS = {
     "root": FunctionTransformer(np.sqrt, np.square),
     "quantile": QuantileTransformer(n_quantiles=50),
     "standard": StandardScaler(),
+    "squash": SquashingScaler(300.0),
 }
 
 
@@ -115,6 +117,7 @@ LIMITED = {
     "arctanh": (FunctionTransformer(np.tanh, np.arctanh), 1.0 / SKEWED),
     "root": (FunctionTransformer(np.square, np.sqrt), SKEWED),
     "square": (FunctionTransformer(np.sqrt, np.square), SKEWED),
+    "squash": (SquashingScaler(), SKEWED),
     "tangent": (FunctionTransformer(np.arctan, np.tan), SKEWED),
 }
 

@@ -10,6 +10,7 @@ from sklearn_keras_scaling import (
     RobustScaler,
     ScaledKerasClassifier,
     ScaledKerasRegressor,
+    SquashingScaler,
     StandardScaler,
 )
 
@@ -32,6 +33,7 @@ def expected_failures(estimator):
         MinMaxScaler(),
         MaxAbsScaler(),
         RobustScaler(),
+        SquashingScaler(),
         ScaledKerasRegressor(**QUICK),
         ScaledKerasClassifier(**QUICK),
     ],
@@ -50,7 +52,7 @@ def test_default_estimators(estimator, check):
 
 
 def test_no_tag_switches_checks_off():
-    for cls in (ScaledKerasRegressor, ScaledKerasClassifier, StandardScaler, RobustScaler):
+    for cls in (ScaledKerasRegressor, ScaledKerasClassifier, StandardScaler, SquashingScaler):
         tags = cls().__sklearn_tags__()
         assert not tags._skip_test
         assert not tags.non_deterministic

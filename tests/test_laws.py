@@ -28,6 +28,7 @@ scalers = st.sampled_from(
         sks.MinMaxScaler(feature_range=(-1, 1)),
         sks.MaxAbsScaler(),
         sks.RobustScaler(),
+        sks.SquashingScaler(),
     ]
 ).map(clone)
 
@@ -104,7 +105,8 @@ def test_scaling_depends_neither_on_the_unit_nor_on_the_offset(offset, seed):
     np.testing.assert_allclose(moved, here, atol=bound)
 
 
-kinds = st.sampled_from(["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])
+NAMES = ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SquashingScaler"]
+kinds = st.sampled_from(NAMES)
 seeds = st.integers(0, 2**32 - 1)
 few_rows = st.integers(1, 40)
 

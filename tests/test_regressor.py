@@ -14,6 +14,7 @@ from sklearn_keras_scaling import (
     MinMaxScaler,
     RobustScaler,
     ScaledKerasRegressor,
+    SquashingScaler,
     StandardScaler,
     UnsupportedTransformerError,
     to_keras,
@@ -123,6 +124,8 @@ def test_scalers_never_see_a_validation_row(diabetes):
     [
         ("standard", "linear"),
         ("robust", "linear"),
+        ("squash", "linear"),
+        (SquashingScaler(0.5), "tanh"),
         (None, "linear"),
         ("minmax", "sigmoid"),
         (MinMaxScaler((0.1, 0.9)), "sigmoid"),

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn import preprocessing
 
 import sklearn_keras_scaling as sks
 
-from .test_scalers import EPS, NAMES, X
+from .test_scalers import EPS, NAMES, X, theirs_of
 
 __all__ = ["X"]  # the fixture
 
@@ -31,7 +30,7 @@ def test_any_rank_is_scaled_as_rows_of_the_kept_axes(name, shape, axis, kept, in
     axes = [i % len(shape) for i in ([] if axis is None else np.atleast_1d(axis).tolist())]
     layout = [i for i in range(len(shape)) if i not in axes] + sorted(axes)
     rows = X.transpose(layout).reshape(-1, int(np.prod(kept)))
-    expected = getattr(preprocessing, name)().fit_transform(rows)
+    expected = theirs_of(name)().fit_transform(rows)
     np.testing.assert_allclose(Z.transpose(layout).reshape(rows.shape), expected, atol=1e-13)
     np.testing.assert_allclose(scaler.inverse_transform(Z), X, rtol=4 * EPS)
     assert scaler.scale_.shape == kept
@@ -120,7 +119,7 @@ def test_what_does_not_count_may_be_anything(name, fill, shape):
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e9, 1e16, 1e18])
-@pytest.mark.parametrize("name", ["StandardScaler", "RobustScaler"])
+@pytest.mark.parametrize("name", ["StandardScaler", "RobustScaler", "SquashingScaler"])
 def test_equal_weights_of_any_size_are_none(name, size, X):
     found = getattr(sks, name)().fit(X, sample_weight=np.full(len(X), size))
     expected = getattr(sks, name)().fit(np.repeat(X, 1000, axis=0) if size == 1e9 else X)

@@ -13,9 +13,9 @@ from sklearn.exceptions import NotFittedError
 
 import sklearn_keras_scaling as sks
 
-NAMES = ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"]
-SKETCH = ("RobustScaler", {"sketch_size": 200})
-KINDS = [*((name, {}) for name in NAMES), SKETCH]
+NAMES = ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SquashingScaler"]
+SKETCHES = [(name, {"sketch_size": 200}) for name in ("RobustScaler", "SquashingScaler")]
+KINDS = [*((name, {}) for name in NAMES), *SKETCHES]
 N = 3000
 
 
@@ -89,7 +89,7 @@ STREAMS = {
 def test_a_stream_is_learnt_as_one_fit(kind, stream, X, y):
     whole = new(kind).fit(X)
     found = new(kind).fit_batches(STREAMS[stream](X, y))
-    if kind[0] == "RobustScaler" and stream == "in weights":  # each value counts twice
+    if hasattr(whole, "rank_error_") and stream == "in weights":  # each value counts twice
         whole = new(kind).fit(np.repeat(X, 2, axis=0))
     assert_same(found, whole, X)
 
@@ -172,6 +172,8 @@ def test_values_are_copied_before_the_caller_reuses_its_buffer(kind, X):
     ids=["width", "infinity", "text", "names", "weights", "parts"],
 )
 def test_a_bad_batch_leaves_what_was_learnt_before_it(kind, bad, message, X):
+    if message == "infinity" and kind[0] == "SquashingScaler":
+        pytest.skip("infinities have their place")
     good = chunks(X, 1000, 2000)
     if isinstance(bad, pd.DataFrame):
         good = [pd.DataFrame(part, columns=list("abc")) for part in good]

@@ -52,6 +52,7 @@ def _cases() -> list[Case]:
     each = preprocessing
     named = [
         *[(scaler, NORMAL) for module in (each, sks) for scaler in _scalers(module)],
+        (sks.SquashingScaler(), SKEWED),
         (sks.LocalStandardScaler([3, 0]), SERIES),
         (sks.LocalStandardScaler(2, ddof=1, padding="reflect", axis=None), NORMAL),
         (each.PowerTransformer(), SKEWED),
@@ -167,7 +168,9 @@ neighbouring layer's weights (`fold`). "Error": the largest difference from scik
 `dtype="float64"`, rounded up to a power of ten from 1e-12 on. Outputs in float32, the default,
 add half a step of float32: 6e-8 of their size.
 
-Any feature selector of scikit-learn is taken as `SelectKBest` is, a fitted search as its best
+skrub's `SquashingScaler` is taken as our own is, without an inverse, which it has not, and its
+`TableVectorizer` where all columns are numbers, which it rounds to float32. Any feature selector of
+scikit-learn is taken as `SelectKBest` is, a fitted search as its best
 estimator, a pipeline, column transformer or union as its parts, and `TransformedTargetRegressor`
 around an estimator of this package. Encoders and imputers take numbers alone. Where scikit-learn
 raises on a value (an unknown category, a number that is not positive under Box-Cox), the model

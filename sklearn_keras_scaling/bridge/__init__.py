@@ -2,6 +2,7 @@
 
 from .._optional import widest_float
 from . import _compositions as _compositions  # registers what ships
+from . import _skrub as _skrub
 from . import _transformers as _transformers
 from ._asked import FittedView
 from ._certificate import Certificate, certify

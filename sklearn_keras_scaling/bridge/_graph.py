@@ -48,7 +48,8 @@ def to_keras(
     Parameters
     ----------
     fitted : object
-        A fitted transformer of this package or of scikit-learn, a
+        A fitted transformer of this package or of scikit-learn, skrub's ``SquashingScaler``
+        or ``TableVectorizer`` of numbers, a
         :class:`ScaledKerasRegressor` or :class:`ScaledKerasClassifier`, a
         :class:`sklearn.pipeline.Pipeline`, :class:`sklearn.compose.ColumnTransformer`,
         :class:`sklearn.pipeline.FeatureUnion`,

@@ -18,8 +18,9 @@ from ..maps._namespaces import number
 
 Convert = TypeVar("Convert", bound=Callable[[Any], Any])
 
-_MAPS: dict[type, Callable[[Any], Map]] = {}
-_NETWORKS: dict[type, Callable[[Any], ScaledNetwork]] = {}
+#: By class, or by name: "package.Class" of what need not be installed.
+_MAPS: dict[type | str, Callable[[Any], Map]] = {}
+_NETWORKS: dict[type | str, Callable[[Any], ScaledNetwork]] = {}
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 #: NumPy's functions that keras.ops has under another name, or not for float64 in a graph.
@@ -99,14 +100,15 @@ class ScaledNetwork:
         return found
 
 
-def register_map(transformer_class: type) -> Callable[[Convert], Convert]:
+def register_map(transformer_class: type | str) -> Callable[[Convert], Convert]:
     """Teach :func:`to_keras` a transformer class.
 
     Parameters
     ----------
-    transformer_class : type
+    transformer_class : type or str
         Class with ``fit`` and ``transform``. The registration also serves its
-        subclasses, unless they override ``transform`` or ``inverse_transform``.
+        subclasses, unless they override ``transform`` or ``inverse_transform``. Or its
+        name, "package.Class", of whatever module of a package that need not be installed.
 
     Returns
     -------
@@ -261,14 +263,21 @@ def is_network(fitted: Any) -> bool:
     return known and network_of(fitted).network is not None
 
 
-def _find(registry: dict[type, Any], fitted: Any, methods: tuple[str, ...]) -> Any:
+def _find(registry: dict[type | str, Any], fitted: Any, methods: tuple[str, ...]) -> Any:
     """Return the entry of the nearest base class whose ``methods`` are not overridden."""
     found = type(fitted)
     for base in found.__mro__:
-        if base in registry:
+        key = _key(base, registry)
+        if key is not None:
             kept = all(_method(found, name) is _method(base, name) for name in methods)
-            return registry[base] if kept else None
+            return registry[key] if kept else None
     return None
+
+
+def _key(cls: type, registry: dict[type | str, Any]) -> type | str | None:
+    """Return by what a class is registered."""
+    name = f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
+    return next((key for key in (cls, name) if key in registry), None)
 
 
 def _method(cls: type, name: str) -> Any:
@@ -279,13 +288,14 @@ def _method(cls: type, name: str) -> Any:
 def _refusal(fitted: Any) -> str:
     name = type(fitted).__name__
     known = {**_MAPS, **_NETWORKS}
-    overridden = next((base.__name__ for base in type(fitted).__mro__[1:] if base in known), None)
+    bases = type(fitted).__mro__[1:]
+    overridden = next((base.__name__ for base in bases if _key(base, known)), None)
     reason = (
         f"{name} overrides methods of {overridden}, so its formula is not known"
         if overridden
         else f"{name} has no form as Keras operations"
     )
-    supported = ", ".join(sorted({cls.__name__ for cls in known}))
+    supported = ", ".join(sorted({getattr(key, "__name__", str(key)) for key in known}))
     return (
         f"{reason}. Supported: {supported}. To add it, register a function that takes the "
         f"fitted {name} and returns a map: @register_map({name})."

@@ -33,7 +33,7 @@ from ..maps import (
     Threshold,
 )
 from ..scalers._local import local_map
-from ..scalers._maps import max_abs_map, min_max_map, robust_map, standard_map
+from ..scalers._maps import max_abs_map, min_max_map, robust_map, squashing_map, standard_map
 from ._registry import function_pair, register_map
 
 for module in (preprocessing, scalers):
@@ -41,6 +41,7 @@ for module in (preprocessing, scalers):
     register_map(module.MinMaxScaler)(min_max_map)
     register_map(module.MaxAbsScaler)(max_abs_map)
     register_map(module.RobustScaler)(robust_map)
+register_map(scalers.SquashingScaler)(squashing_map)
 register_map(scalers.LocalStandardScaler)(local_map)
 
 
@@ -156,7 +157,7 @@ def bins_map(transformer: Any) -> Map:
     """Return the map of a fitted ``KBinsDiscretizer``."""
     maps: list[Map] = [Bins(transformer.bin_edges_, are_values=transformer.strategy == "quantile")]
     if transformer.dtype == np.float32:  # numbers are rounded before they are compared
-        maps.insert(0, Function((_rounded, _rounded_tensor), (_same, _same), way_back=_same))
+        maps.insert(0, AS_FLOAT32)
     if transformer.encode != "ordinal":
         numbers = [np.arange(n, dtype=np.float64) for n in transformer.n_bins_]
         maps.append(OneHot(numbers, np.full(len(numbers), np.nan)))
@@ -173,6 +174,10 @@ def _rounded(x: np.ndarray) -> np.ndarray:
 
 def _rounded_tensor(x: Any) -> Any:
     return keras.ops.cast(keras.ops.cast(x, "float32"), x.dtype)
+
+
+#: Numbers rounded to float32, and not brought back.
+AS_FLOAT32 = Function((_rounded, _rounded_tensor), (_same, _same), way_back=_same)
 
 
 @register_map(preprocessing.OrdinalEncoder)

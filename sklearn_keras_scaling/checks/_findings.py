@@ -34,8 +34,8 @@ KINDS = {
         True,
         "the output activation cannot reach the scaled targets",
         "End the network with the activation that a builder is offered as output_activation: "
-        "linear for 'standard' and 'robust', sigmoid for 'minmax', tanh for 'maxabs'. Or take the "
-        "target_scaler whose range the activation has.",
+        "linear for 'standard', 'robust' and 'squash', sigmoid for 'minmax', tanh for 'maxabs'. Or "
+        "take the target_scaler whose range the activation has.",
     ),
     "SKS002": Kind(
         False,
@@ -99,7 +99,7 @@ KINDS = {
     "SKS013": Kind(
         True,
         "outliers squeeze nearly all values into a small part of the scaler's range",
-        "Use 'robust' as the scaler, or PowerTransformer() or QuantileTransformer().",
+        "Use 'robust' or 'squash' as the scaler, or PowerTransformer() or QuantileTransformer().",
     ),
     "SKS014": Kind(
         True,

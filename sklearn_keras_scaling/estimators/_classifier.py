@@ -12,7 +12,7 @@ from .._structure import each, parts
 from .._validation import check_same_length, check_weights
 from ..bridge import ScaledNetwork, register_network
 from ..checks import Subject
-from ..targets import Labels, Targets, accuracy, targets_of_labels
+from ..targets import Labels, Targets, share_of_right, targets_of_labels
 from ._base import BaseScaledKeras
 
 
@@ -288,7 +288,8 @@ default="auto"
         given, found = (self.targets_.check(self, labels, "y") for labels in (y, predicted))
         check_same_length(X=predicted, y=parts(given)[0])
         weight = check_weights(sample_weight, len(predicted), "sample_weight")
-        return accuracy(self.targets_, given, found, weight)
+        right = each(lambda _, t, *both: t.right(*both), self.targets_.by_output, given, found)
+        return share_of_right(parts(right) if self.targets_.are_several else [right], weight)
 
     def _probabilities(self, X: Any) -> Any:
         return each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))

@@ -13,8 +13,7 @@ from ..bridge import ScaledNetwork, register_network
 from ..checks import Subject
 from ..data import flat
 from ..scaling import chosen, routed_of
-from ..targets import Numbers, TargetColumns, Targets
-from ._scoring import r2_of_known
+from ..targets import Numbers, TargetColumns, Targets, r2_of_known
 from ._uncertainty import PredictsDistributions
 
 

@@ -6,31 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.metrics import get_scorer, r2_score
+from sklearn.metrics import get_scorer
 
-
-def r2_of_known(y: np.ndarray, predicted: np.ndarray, weight: Any = None) -> float:
-    """Return R², the mean over the columns, of the numbers that are not NaN.
-
-    Parameters
-    ----------
-    y, predicted : ndarray of shape (n_samples,) or (n_samples, n_columns)
-        A column with fewer than two known numbers is left out.
-    weight : array-like of shape (n_samples,), default=None
-        Of the rows.
-    """
-    is_known = ~np.isnan(y)
-    if is_known.all():
-        return float(r2_score(y, predicted, sample_weight=weight))
-    scores = [
-        r2_score(
-            *(one[known], said[known]),
-            sample_weight=None if weight is None else np.asarray(weight)[known],
-        )
-        for one, said, known in _columns(y, predicted, is_known)
-        if known.sum() > 1
-    ]
-    return float(np.mean(scores)) if scores else float("nan")
+from ..targets import columns_of
 
 
 def known_scorer(scoring: Any = "r2") -> KnownScorer:
@@ -83,7 +61,7 @@ class KnownScorer:
                 *(_Said(said[known]), said[known].reshape(-1, 1), one[known]),
                 **{name: weight[known] for name, weight in weights.items()},
             )
-            for one, said, known in _columns(np.asarray(y), estimator.predict(X), is_known)
+            for one, said, known in columns_of(np.asarray(y), estimator.predict(X), is_known)
             if known.sum() > 1
         ]
         return float(np.mean(scores)) if scores else float("nan")
@@ -100,9 +78,3 @@ class _Said(RegressorMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def _columns(*tables: np.ndarray) -> Any:
-    """Return the columns of tables, side by side."""
-    flat = (np.reshape(table, (len(table), -1)).T for table in tables)
-    return zip(*flat, strict=True)

@@ -31,7 +31,7 @@ from ._columns import (
     Take,
 )
 from ._domains import rows_beyond, rows_not_finite
-from ._functions import Function, Impute, Normalize, Power, Threshold
+from ._functions import Function, Impute, Normalize, Power, Squash, Threshold
 from ._local import LocalNormalize
 from ._tables import Bins, Codes, OneHot, Piecewise, Quantiles
 
@@ -61,6 +61,7 @@ __all__ = [
     "Power",
     "Project",
     "Quantiles",
+    "Squash",
     "Squeeze",
     "Take",
     "Threshold",

@@ -11,7 +11,7 @@ import numpy as np
 from ._base import UNKNOWN, Map, constants
 from ._columns import Take
 from ._domains import function_domain, moved, power_end
-from ._namespaces import at_least, number
+from ._namespaces import at_least, number, squashed, unsquashed
 
 _EPS = np.finfo(np.float64).eps
 
@@ -154,11 +154,78 @@ class Power(Map):
 
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return what becomes the outputs."""
-        with np.errstate(all="ignore"):
-            rows = self.inverse(outputs, np)
-        # Some are outside of the inverse's domain; of unknown ones the inverse may be a number.
-        is_back = np.isfinite(rows) & np.isfinite(outputs)
-        return np.where(is_back, rows, _patch(rows, is_back))
+        return _back(self, outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Squash(Map):
+    """The map ``x / sqrt(1 + (x / bound)**2)``, whose absolute values stay below ``bound``.
+
+    Infinities become the ends, and the ends infinities; beyond them the inverse is NaN. NaN stays
+    NaN.
+
+    Parameters
+    ----------
+    bound : float
+        The largest absolute value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squash = Squash(3.0)
+    >>> squash.forward(np.array([0.0, 4.0, np.inf]), np)
+    array([0. , 2.4, 3. ])
+    >>> squash.inverse(np.array([2.4]), np)
+    array([4.])
+    """
+
+    bound: Any
+
+    def __post_init__(self) -> None:
+        constants(self, "bound")
+
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]  # read-only here
+        """Between the ends."""
+        return (-float(self.bound[0]), float(self.bound[0]))
+
+    def forward(self, x: Any, xp: Any) -> Any:
+        """Return the squashed number."""
+        return xp.multiply(squashed(xp.divide(x, self.bound), xp), self.bound)
+
+    def inverse(self, z: Any, xp: Any) -> Any:
+        """Return ``z / sqrt(1 - (z / bound)**2)``."""
+        return xp.multiply(unsquashed(xp.divide(z, self.bound), xp), self.bound)
+
+    def limits(self, xp: Any) -> tuple[Any, Any]:
+        """Return what is next to the ends, where the inverse is a number and has a slope."""
+        low, high = function_domain(np.tanh, np.arctanh, xp)
+        return low * self.bound, high * self.bound
+
+    def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
+        """Return what the ends become, within the limits."""
+        return moved(self, low, high, xp)
+
+    def direction(self, n_features: int) -> np.ndarray:
+        """Return 1: it rises."""
+        return np.ones(n_features)
+
+    def tile(self, repeats: int) -> Map:
+        """Return the same: the bound is that of every column."""
+        return self
+
+    def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return what becomes the outputs."""
+        return _back(self, outputs)
+
+
+def _back(map_: Map, outputs: np.ndarray) -> np.ndarray:
+    """Return what becomes the outputs, and one of those where the inverse has no number."""
+    with np.errstate(all="ignore"):
+        rows = map_.inverse(outputs, np)
+    # Some are outside of the inverse's domain; of unknown ones the inverse may be a number.
+    is_back = np.isfinite(rows) & np.isfinite(outputs)
+    return np.where(is_back, rows, _patch(rows, is_back))
 
 
 def _patch(rows: np.ndarray, is_good: np.ndarray) -> np.ndarray:

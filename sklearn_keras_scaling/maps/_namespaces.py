@@ -21,8 +21,12 @@ def number(value: float) -> np.ndarray:
 def is_narrow(xp: Any) -> bool:
     """Return whether a graph computes in float32: on JAX without x64."""
     # Not by a tensor's dtype: on JAX, Keras says float32 of those that will be float64.
-    convert = getattr(xp, "convert_to_tensor", None)  # NumPy has none
-    return convert is not None and "float32" in str(convert(number(1.0)).dtype)
+    return is_graph(xp) and "float32" in str(xp.convert_to_tensor(number(1.0)).dtype)
+
+
+def is_graph(xp: Any) -> bool:
+    """Return whether a namespace is that of graphs, and none of NumPy's that writes into arrays."""
+    return hasattr(xp, "convert_to_tensor")
 
 
 def tolerances(columns: Sequence[Any], xp: Any) -> list[np.ndarray]:
@@ -67,6 +71,31 @@ def at_least(x: Any, limit: Any, xp: Any) -> Any:
 def project(x: Any, matrix: np.ndarray, xp: Any) -> Any:
     """Return ``x @ matrix.T``; ``keras.ops.matmul`` makes float32 of float64 on PyTorch."""
     return x @ matrix.T if xp is np else xp.einsum("...f,kf->...k", x, matrix)
+
+
+def squashed(x: Any, xp: Any) -> Any:
+    """Return ``x / sqrt(1 + x**2)``, also where the square would overflow.
+
+    NumPy has it as ``tanh(arcsinh(x))``, which may write over ``x``; on JAX, ``keras.ops`` makes
+    float32 of hyperbolic functions.
+    """
+    if not is_graph(xp):
+        return xp.tanh(xp.arcsinh(x))
+    one = number(1.0)
+    is_near = xp.less(xp.abs(x), one)
+    near = xp.where(is_near, x, number(0.0))
+    share = xp.divide(near, xp.sqrt(xp.add(xp.square(near), one)))
+    rest = xp.divide(one, xp.where(is_near, one, x))
+    sign = xp.where(xp.less(x, 0.0), number(-1.0), one)
+    return xp.where(is_near, share, xp.divide(sign, xp.sqrt(xp.add(xp.square(rest), one))))
+
+
+def unsquashed(z: Any, xp: Any) -> Any:
+    """Return ``z / sqrt(1 - z**2)``: infinities at -1 and 1, NaN beyond."""
+    if not is_graph(xp):
+        return xp.sinh(xp.arctanh(z))
+    one = number(1.0)  # its distance from z is exact, that of the square is not
+    return xp.divide(z, xp.sqrt(xp.multiply(xp.subtract(one, z), xp.add(z, one))))
 
 
 def ndtri(p: Any, xp: Any) -> Any:

@@ -5,6 +5,7 @@ from ._extremes import MaxAbsScaler, MinMaxScaler
 from ._local import LocalStandardScaler
 from ._merge import merge
 from ._robust import RobustScaler
+from ._squashing import SquashingScaler
 from ._standard import StandardScaler
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MaxAbsScaler",
     "MinMaxScaler",
     "RobustScaler",
+    "SquashingScaler",
     "StandardScaler",
     "merge",
     "transformed",

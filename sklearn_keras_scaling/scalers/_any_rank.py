@@ -10,10 +10,18 @@ from scipy import sparse
 from ._extremes import MaxAbsScaler, MinMaxScaler
 from ._local import LocalStandardScaler
 from ._robust import RobustScaler
+from ._squashing import SquashingScaler
 from ._standard import StandardScaler
 
 #: Those that take arrays with any number of axes; scikit-learn's own take tables.
-OF_ANY_RANK = (LocalStandardScaler, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
+OF_ANY_RANK = (
+    LocalStandardScaler,
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    SquashingScaler,
+    StandardScaler,
+)
 
 
 def transformed(transformer: Any, X: Any, method: str = "transform") -> Any:

@@ -1,4 +1,4 @@
-"""What the four scalers share: from data of any kind to statistics, and through a map."""
+"""What the scalers share: from data of any kind to statistics, and through a map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import distributed
-from .._blocks import Layout, evaluate, refuse_infinite
+from .._blocks import Check, Layout, evaluate, refuse_infinite
 from .._validation import check_value_weights, explained, unchanged_on_error
 from ..maps import Map
 from ._batches import in_batch, read_batches, split_batch
@@ -44,8 +44,10 @@ class BaseScaler(TransformerMixin, BaseEstimator):
     """
 
     _map_of: Callable[[Any], Map]
+    #: Whether raw data may be infinite.
+    _takes_infinite = False
 
-    # What the four differ in
+    # What they differ in
 
     @abstractmethod
     def _statistics(
@@ -275,7 +277,8 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             return distributed.map_chunks(_apply_to_chunk, X, scaler=self, method=method)
         is_raw = method == "transform"
         in_place = not (self.copy if copy is None else copy)
-        values = self._check_floats(X, is_raw=is_raw, in_place=in_place)
+        refuse = None if is_raw and self._takes_infinite else refuse_infinite
+        values = self._check_floats(X, is_raw=is_raw, in_place=in_place, refuse=refuse)
         is_ours = isinstance(X, np.ndarray) and X.dtype != values.dtype  # converted
         out = values if in_place or is_ours else np.empty_like(values, subok=False)
         # Where only the last axis counts, all others are rows; long ones are quicker.
@@ -284,7 +287,7 @@ class BaseScaler(TransformerMixin, BaseEstimator):
             pair = [each.reshape(-1, self._layout.size) for each in pair]
         with explained(X, "X"):
             map_, direction = type(self)._map_of(self), "forward" if is_raw else "inverse"
-            evaluate(map_, direction, *pair, before=refuse_infinite)
+            evaluate(map_, direction, *pair, before=refuse)
         return out
 
     # Checking
@@ -353,15 +356,17 @@ class BaseScaler(TransformerMixin, BaseEstimator):
                 "axis=-1, or X.toarray()."
             )
 
-    def _check_floats(self, X: Any, *, is_raw: bool, in_place: bool) -> np.ndarray:
-        """Return valid floats to transform."""
+    def _check_floats(
+        self, X: Any, *, is_raw: bool, in_place: bool, refuse: Check | None
+    ) -> np.ndarray:
+        """Return valid floats to transform; ``refuse`` looks for infinities later."""
         checks = {
             "dtype": _FLOATS,
             "ensure_2d": False,
             "allow_nd": True,
             "force_writeable": in_place,
             # In place nothing may be overwritten before all is known to be finite.
-            "ensure_all_finite": "allow-nan" if in_place else False,
+            "ensure_all_finite": "allow-nan" if in_place and refuse is not None else False,
         }
         with explained(X, "X"):
             if is_raw:

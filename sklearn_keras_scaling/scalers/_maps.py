@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import Affine, Chain, Clip, Map, MultiplyAdd
+from ..maps import Affine, Chain, Clip, Map, MultiplyAdd, Squash
 
 #: Standard deviation of a uniform distribution on an interval of length 1.
 _OF_UNIFORM = 12.0**-0.5
@@ -28,6 +28,12 @@ def robust_map(scaler: Any) -> Map:
         loc=_spread(scaler, scaler.center_) if scaler.with_centering else 0.0,
         scale=_spread(scaler, scaler.scale_) if scaler.with_scaling else 1.0,
     )
+
+
+def squashing_map(scaler: Any) -> Map:
+    """Return the map of a fitted ``SquashingScaler``."""
+    affine = Affine(_spread(scaler, scaler.center_), _spread(scaler, scaler.scale_))
+    return Chain((affine, Squash(scaler.max_absolute_value)))
 
 
 def max_abs_map(scaler: Any) -> Map:

@@ -73,10 +73,10 @@ def mergeable(scaler: Any) -> Any:
     if getattr(scaler, "statistics_", None) is None:
         raise ValueError(
             f"This {type(scaler).__name__} keeps nothing to go on from or to merge. After fit, an "
-            "exact RobustScaler keeps its values up to 1 MB, and none in pickles; fit it with "
-            "sketch_size=1000, which keeps a sketch of any number of them, or by partial_fit or "
-            "fit_batches, which keep all. A scaler set by hand or fitted under array API dispatch "
-            "keeps nothing."
+            "exact RobustScaler or SquashingScaler keeps its values up to 1 MB, and none in "
+            "pickles; fit it with sketch_size=1000, which keeps a sketch of any number of them, or "
+            "by partial_fit or fit_batches, which keep all. A scaler set by hand or fitted under "
+            "array API dispatch keeps nothing."
         )
     return scaler.statistics_
 

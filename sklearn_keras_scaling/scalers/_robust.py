@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtri
 from sklearn import preprocessing
-from sklearn.utils._param_validation import Interval
 
-from .._blocks import Layout
 from ..statistics import Digests, Values
-from ._base import AXIS, N_ROUNDINGS, NO_WEIGHTS, BaseScaler, is_negligible
+from ._base import N_ROUNDINGS, is_negligible
 from ._maps import robust_map
-
-#: Bytes of values that an exact ``fit`` keeps, and puts into pickles, so that it can go on.
-_MOST_KEPT = 1 << 20
+from ._quantiles import QuantileScaler
 
 
-class RobustScaler(BaseScaler, preprocessing.RobustScaler):
+class RobustScaler(QuantileScaler, preprocessing.RobustScaler):
     """Scale by the median and a range between quantiles, along the axes that keep their own.
 
     Drop-in for :class:`sklearn.preprocessing.RobustScaler`, with the same parameters and
@@ -72,6 +67,7 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
     See Also
     --------
     StandardScaler : Mean and standard deviation.
+    SquashingScaler : The same, and outliers within bounds.
 
     Notes
     -----
@@ -93,12 +89,9 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **preprocessing.RobustScaler._parameter_constraints,
-        **AXIS,
-        "sketch_size": [Interval(Integral, 2, None, closed="left"), None],
+        **QuantileScaler._own_constraints,
     }
     _map_of = staticmethod(robust_map)
-    __metadata_request__fit = NO_WEIGHTS
-    __metadata_request__partial_fit = NO_WEIGHTS
 
     def __init__(
         self,
@@ -121,38 +114,6 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
         self.axis = axis
         self.sketch_size = sketch_size
 
-    def __getstate__(self) -> dict[str, Any]:
-        # What fit keeps in passing are raw data, which nobody asked for to be written.
-        state = super().__getstate__()
-        return {**state, "statistics_": None} if getattr(self, "_in_passing", False) else state
-
-    def _check_unchanged(self) -> None:
-        super()._check_unchanged()
-        if isinstance(self.statistics_, Digests) != (self.sketch_size is not None):
-            raise ValueError(
-                f"sketch_size is {self.sketch_size!r}, but this scaler was fitted with another. "
-                "Call fit to start anew."
-            )
-
-    def _kept(self, statistics: Values | Digests) -> Values | Digests | None:
-        if isinstance(statistics, Digests):
-            return statistics
-        self._in_passing = True
-        return statistics.copy() if statistics.nbytes <= _MOST_KEPT else None
-
-    def _check_parameters(self) -> None:
-        low, high = self.quantile_range
-        if not 0 <= low <= high <= 100:
-            raise ValueError(f"Invalid quantile range: {self.quantile_range}")
-
-    def _statistics(
-        self, X: np.ndarray, layout: Layout, weight: np.ndarray | None, keep: bool
-    ) -> Values | Digests:
-        values = Values.of(X, layout, weight)
-        if self.sketch_size is not None:
-            return Digests.of_values(values, self.sketch_size)
-        return values.copy() if keep else values
-
     def _sparse_statistics(self, X: Any, weight: np.ndarray | None, keep: bool) -> Values | Digests:
         if self.with_centering:
             raise ValueError(
@@ -160,15 +121,12 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
                 "for motivation and alternatives."
             )
         weights = None if weight is None else np.broadcast_to(weight[:, None], X.shape)
-        values = Values(((X.tocsc(), weights),))
-        if self.sketch_size is not None:
-            return Digests.of_values(values, self.sketch_size)
-        return values.copy() if keep else values
+        return self._of_values(Values(((X.tocsc(), weights),)), keep)
 
     def _set_attributes(self, statistics: Values | Digests, shape: tuple[int, ...]) -> None:
         low_percent, high_percent = self.quantile_range
         asked = [low_percent / 100.0, 0.5, high_percent / 100.0]
-        low, center, high = (each.reshape(shape) for each in statistics.quantiles(asked))
+        low, center, high = self._quantiles(statistics, asked, shape)
         scale = high - low
         self.constant_features_ = is_negligible(
             scale, np.maximum(np.abs(low), np.abs(high)), N_ROUNDINGS
@@ -178,5 +136,3 @@ class RobustScaler(BaseScaler, preprocessing.RobustScaler):
             scale = scale / (ndtri(asked[2]) - ndtri(asked[0]))
         self.center_ = center if self.with_centering else None
         self.scale_ = scale if self.with_scaling else None
-        self.rank_error_ = statistics.rank_error(asked)
-        self._in_passing = False

@@ -23,6 +23,7 @@ from ..scalers import (
     MaxAbsScaler,
     MinMaxScaler,
     RobustScaler,
+    SquashingScaler,
     StandardScaler,
     transformed,
 )
@@ -33,6 +34,7 @@ NAMES = {
     "minmax": MinMaxScaler,
     "maxabs": MaxAbsScaler,
     "robust": RobustScaler,
+    "squash": SquashingScaler,
 }
 #: Those that work inside the network in training scale inputs alone.
 IN_NETWORK = (BatchNormScaler, InstanceScaler)

@@ -3,7 +3,6 @@
 Nothing here reads inputs, builds networks or trains them.
 """
 
-from ._accuracy import accuracy
 from ._columns import TargetColumns
 from ._distributed import DistributedNumbers
 from ._kinds_of_labels import targets_of_labels
@@ -12,6 +11,7 @@ from ._many_labels import ManyLabels
 from ._numbers import Numbers
 from ._one_hot import OneHot
 from ._ordinal import Ordinal
+from ._scores import columns_of, r2_of_known, share_of_right
 from ._target import Target
 from ._targets import Targets, of_rows
 
@@ -25,7 +25,9 @@ __all__ = [
     "Target",
     "TargetColumns",
     "Targets",
-    "accuracy",
+    "columns_of",
     "of_rows",
+    "r2_of_known",
+    "share_of_right",
     "targets_of_labels",
 ]

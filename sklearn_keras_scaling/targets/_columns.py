@@ -18,6 +18,9 @@ class TargetColumns:
         Names of outputs, and the columns of each: the parameter ``target_columns``.
     y : array-like of shape (n_samples, n_columns)
         The table.
+    may_leave_out : bool, default=False
+        Whether columns may be in no output, and a column that is told without a list is of shape
+        (n_samples,).
 
     Attributes
     ----------
@@ -41,7 +44,7 @@ class TargetColumns:
     (1, 2, 0)
     """
 
-    def __init__(self, columns: Any, y: Any) -> None:
+    def __init__(self, columns: Any, y: Any, may_leave_out: bool = False) -> None:
         shape = np.shape(y)
         if len(shape) != 2:
             raise ValueError(f"target_columns needs a table, but y has shape {shape}.")
@@ -49,12 +52,17 @@ class TargetColumns:
         self.names = None if known is None else list(known)
         self.numbers = numbers_of(columns, "target_columns", self.names, shape[1])
         order = [number for chosen in self.numbers.values() for number in chosen]
-        if sorted(order) != list(range(shape[1])):
+        every = list(range(shape[1]))
+        if sorted(order) != every and not (may_leave_out and len(set(order)) == len(order)):
             raise ValueError(
                 f"target_columns must have each of the {shape[1]} columns of y once, got "
                 f"{self.numbers}."
             )
         self.order = tuple(np.argsort(order).tolist())
+        self._width, self._is_frame = shape[1], hasattr(y, "iloc")
+        self._alone = {
+            name for name, chosen in columns.items() if may_leave_out and np.ndim(chosen) == 0
+        } - {name for name, chosen in columns.items() if isinstance(chosen, slice)}
 
     def split(self, y: Any, argument: str) -> dict[str, Any]:
         """Return the columns of each output of a table."""
@@ -66,19 +74,34 @@ class TargetColumns:
                     f"{self.names}. Pass the same columns."
                 )
             y = y[self.names]
-        if np.ndim(y) != 2 or np.shape(y)[1] != len(self.order):
+        if np.ndim(y) != 2 or np.shape(y)[1] != self._width:
             raise ValueError(
-                f"{argument} has shape {np.shape(y)}, but the y of fit had {len(self.order)} "
-                "columns. Pass the same columns."
+                f"{argument} has shape {np.shape(y)}, but the y of fit had {self._width} columns. "
+                "Pass the same columns."
             )
-        return {name: _taken(y, chosen) for name, chosen in self.numbers.items()}
+        return {
+            name: _taken(y, chosen[0] if name in self._alone else chosen)
+            for name, chosen in self.numbers.items()
+        }
 
     def join(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the outputs, in the order of the parameter, as a table in the order of fit."""
         return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order)]
 
+    def as_frame(self, outputs: dict[str, np.ndarray]) -> Any:
+        """Return the outputs as a data frame with the columns of that of fit; else as they are."""
+        if not self._is_frame or self.names is None:
+            return outputs
+        import pandas as pd
 
-def _taken(table: Any, columns: list[int]) -> Any:
+        found: dict[int, np.ndarray] = {}
+        for name, numbers in self.numbers.items():
+            table = outputs[name].reshape(len(outputs[name]), -1)
+            found |= dict(zip(numbers, table.T, strict=True))
+        return pd.DataFrame({self.names[number]: found[number] for number in sorted(found)})
+
+
+def _taken(table: Any, columns: Any) -> Any:
     """Return some columns, which keep their names."""
     if hasattr(table, "iloc"):
         return table.iloc[:, columns]

@@ -19,6 +19,8 @@ from ..training import (
 from ._class_weights import weights_of_classes
 from ._gaps import known, known_values
 from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
+from ._scores import share_of_right
+from ._target import Target, spread
 from ._target import Target, spread
 
 
@@ -54,11 +56,19 @@ class Labels(Target):
     _is_sparse = False
 
     def __init__(
-        self, class_weight: Any = None, *, missing_label: Any = None, loss: Any = None
+        self,
+        class_weight: Any = None,
+        *,
+        missing_label: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        weight: float = 1.0,
     ) -> None:
         self.class_weight = class_weight
         self.missing_label = missing_label
         self.loss = loss
+        self.metrics = metrics
+        self.weight = weight
 
     # Raw values
 
@@ -260,6 +270,14 @@ class Labels(Target):
         return np.eye(len(self.classes_), dtype="float32")[index]
 
     # Predictions
+
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return the labels that are most probable."""
+        return self.most_probable(decoded.astype(np.float32, copy=False))
+
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return the accuracy."""
+        return share_of_right([self.right(y, predicted)], weight)
 
     def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the most probable class of each label."""

@@ -13,6 +13,7 @@ from ..bridge import widest_float
 from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
+from ._scores import r2_of_known
 from ._target import Target
 from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
 from ._views import Smeared, SpreadOfMembers
@@ -51,6 +52,10 @@ class Numbers(Target):
         Loss; None is "mean_squared_error", or the distribution's own.
     loss_units : {"scaled", "target"}, default="scaled"
         Whether the loss compares scaled numbers, or numbers in target units.
+    metrics : list, default=None
+        Metrics in target units.
+    weight : float, default=1.0
+        Of the loss against those of other targets.
 
     Attributes
     ----------
@@ -73,12 +78,16 @@ class Numbers(Target):
         statistic: str | None = None,
         loss: Any = None,
         loss_units: str = "scaled",
+        metrics: Any = None,
+        weight: float = 1.0,
     ) -> None:
         self.scaler = scaler
         self.distribution = distribution
         self.statistic = statistic
         self.loss = loss
         self.loss_units = loss_units
+        self.metrics = metrics
+        self.weight = weight
 
     def bound(self, name: Any = None, scaler: Any = None, distribution: Any = None) -> Any:
         """Return a new target, with routed parameters for its scaler and its distribution."""
@@ -145,14 +154,14 @@ class Numbers(Target):
         self, y: np.ndarray, weight: np.ndarray | None, method: str, is_new: bool, series: Any
     ) -> None:
         """Fit the scaler; of a target on an input's series, take its statistics."""
-        if series is not None:
-            self._refuse_for_series()
-            self.scaler_ = series.scaler_of(self.shape_)
-            return
         parameter, columns = self._named("target_scaler"), self._columns(y)
         self._learn_known(columns, is_new)
         if method == "fit":
             self._check_known()
+        if series is not None:
+            self._refuse_for_series()
+            self.scaler_ = series.scaler_of(self.shape_)
+            return
         if is_new:
             self.scaler_ = make_scaler(
                 parameter, self._scaler_to_make(), self._routed_to_scaler, columns
@@ -326,6 +335,14 @@ class Numbers(Target):
         return scaled[..., None] if self._has_axis else scaled
 
     # Predictions
+
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return the numbers as float64."""
+        return decoded.astype(np.float64, copy=False)
+
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return R², the mean over the numbers of a row."""
+        return r2_of_known(y.reshape(len(y), -1), predicted.reshape(len(y), -1), weight)
 
     def view(self, kind: str, q: float | None = None) -> Map:
         """Return what is predicted for the mean, and of several members how far they differ."""

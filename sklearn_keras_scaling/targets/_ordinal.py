@@ -38,8 +38,16 @@ class Ordinal(Labels):
         *,
         missing_label: Any = None,
         loss: Any = None,
+        metrics: Any = None,
+        weight: float = 1.0,
     ) -> None:
-        super().__init__(class_weight, missing_label=missing_label, loss=loss)
+        super().__init__(
+            *(class_weight,),
+            missing_label=missing_label,
+            loss=loss,
+            metrics=metrics,
+            weight=weight,
+        )
         self.order = order
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:

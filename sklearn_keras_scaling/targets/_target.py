@@ -23,6 +23,10 @@ class Target(BaseEstimator, ABC):
 
     Attributes
     ----------
+    metrics : list or None
+        Metrics, where the estimator has none of its own.
+    weight : float
+        Of the target's loss against those of others.
     name_ : str or None
         Of the output, where there are several.
     scaler_ : object or None
@@ -30,6 +34,9 @@ class Target(BaseEstimator, ABC):
     n_members_ : int or None
         Networks whose outputs stand side by side on the axis behind the rows; None of one alone.
     """
+
+    metrics: Any = None
+    weight: float = 1.0
 
     name_: Any = None
     scaler_: Any = None
@@ -225,6 +232,14 @@ class Target(BaseEstimator, ABC):
         """Return what is predicted, in raw units, given what the network returned."""
         map_ = self.map_
         return output if map_ is IDENTITY else map_.forward(output.astype(np.float64), np)
+
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return what is predicted, given what was decoded: numbers, or labels."""
+        return decoded
+
+    @abstractmethod
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return how good predictions are, at most 1; what is not known of ``y`` is left out."""
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
         """Return what must be told of predictions."""

@@ -87,7 +87,7 @@ class Targets:
             For errors.
         """
         is_dict = isinstance(weight, Mapping) and self.are_several
-        if not is_dict and (weight is None or isinstance(weight, Mapping) or np.ndim(weight) < 2):
+        if not is_dict and (weight is None or isinstance(weight, Mapping) or _ndim(weight) < 2):
             return None
         given = weight
         if self.columns is not None and not is_dict:
@@ -213,6 +213,12 @@ class Targets:
 
     def loss_weights(self, weights: Any) -> Any:
         """Return the weights of the outputs' losses in the structure of the outputs."""
+        own = {
+            name: t.weight
+            for name, t in zip(names(self.by_output), parts(self.by_output), strict=True)
+        }
+        if weights is None and self.are_several and set(own.values()) != {1.0}:
+            weights = own
         if not isinstance(weights, dict):
             return weights
         # By name: Keras takes the entries of a dict for outputs in a list in sorted order.
@@ -335,6 +341,11 @@ def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
 def _own(weight: Any, name: Any) -> np.ndarray | None:
     own: np.ndarray | None = part(weight, name) if isinstance(weight, dict) else weight
     return own
+
+
+def _ndim(weight: Any) -> int:
+    # Of objects, so that lists of different lengths are refused by name, later.
+    return int(getattr(weight, "ndim", None) or np.asarray(weight, dtype=object).ndim)
 
 
 def _read(argument: str, y: np.ndarray, weight: Any) -> np.ndarray:
