@@ -21,7 +21,6 @@ from ._gaps import known, known_values
 from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._scores import share_of_right
 from ._target import Target, spread
-from ._target import Target, spread
 
 
 class Labels(Target):
@@ -37,7 +36,11 @@ class Labels(Target):
     missing_label : object, default=None
         Another label that is not known.
     loss : object, default=None
-        As given to the estimator; it decides whether two classes have one column or two.
+        Loss; None is the cross-entropy. It decides whether two classes have one column or two.
+    metrics : list, default=None
+        Names, functions, ``keras.metrics.Metric``.
+    weight : float, default=1.0
+        Of the loss against those of other targets.
 
     Attributes
     ----------
@@ -45,6 +48,14 @@ class Labels(Target):
         The labels, sorted.
     shape_ : tuple of int
         Of the labels of a row; empty for one.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling import Labels
+    >>> target = Labels("balanced", missing_label=-1).bound()
+    >>> target.learn(np.array([[3, -1], [5, 3]]))
+    >>> target.classes_, target.shape_
+    (array([3, 5]), (2,))
     """
 
     classes_: np.ndarray

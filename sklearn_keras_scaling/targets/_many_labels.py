@@ -16,7 +16,6 @@ from ._one_hot import are_binary
 from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._scores import share_of_right
 from ._target import Target, spread
-from ._target import Target, spread
 
 
 class ManyLabels(Target):
@@ -35,11 +34,23 @@ class ManyLabels(Target):
         Another value that is not known.
     loss : object, default=None
         Loss; None is "binary_crossentropy".
+    metrics : list, default=None
+        Names, functions, ``keras.metrics.Metric``.
+    weight : float, default=1.0
+        Of the loss against those of other targets.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
         The numbers of the columns.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling import ManyLabels
+    >>> target = ManyLabels({1: 3.0}).bound()
+    >>> target.learn(np.array([[1.0, 0.0], [np.nan, 1.0]]))
+    >>> target.classes_
+    array([0, 1])
     """
 
     classes_: np.ndarray
