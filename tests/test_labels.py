@@ -231,6 +231,20 @@ def test_classes_of_steps_are_weighed(case):
         assert balanced.history_["loss"] == pytest.approx([expected], rel=1e-5)
 
 
+@pytest.mark.parametrize("case", ["steps", "ordinal steps", "one-hot steps"])
+def test_steps_of_weight_zero_are_those_without_a_label(case):
+    rows, y, own = CASES[case]
+    weight = RNG.integers(0, 2, STEPS.shape)
+    weight[:, 0] = 1
+    y = np.array(y, dtype=float)
+    parameters = {**FIT, **own, "class_weight": "balanced"}
+    weighted = ScaledKerasClassifier(**parameters).fit(rows, y, sample_weight=weight)
+    y[weight == 0] = np.nan
+    missing = ScaledKerasClassifier(**parameters, input_scaler=weighted.input_scaler_).fit(rows, y)
+    found, expected = (each.history_["loss"] for each in (weighted, missing))
+    np.testing.assert_allclose(found, expected, rtol=0.05)
+
+
 @pytest.mark.parametrize(
     ("class_weight", "by_hand"),
     [
@@ -310,6 +324,11 @@ def test_going_on_with_labels_of_steps():
             *(SERIES, STEPS),
             {**SEQUENCE, "model": lambda: keras.Sequential([keras.layers.Dense(4, "softmax")])},
             r"y has 3 classes at each of \(5,\) places in a row.*\('batch', 5, 3\)",
+        ),
+        (
+            *(SERIES, STEPS),
+            {"model": of_steps, "model__n_classes": 3},
+            r"\('batch', 5, 3\), but y has the outputs.*Or pass labels='sequence' if the columns",
         ),
         (X, MANY, {"class_weight": {3: 1.0}}, r"class_weight: there is no column 3; there are 3"),
         (X, MANY, {"class_weight": [1.0]}, r"class_weight has 1 entries, but y has 3 columns"),

@@ -27,11 +27,16 @@ class Targets:
         New ones, by the name of the network's output.
     columns : TargetColumns, default=None
         Where a table has them.
+    advice : str, default=""
+        What else to do where a network has other outputs.
     """
 
-    def __init__(self, by_output: Any, columns: TargetColumns | None = None) -> None:
+    def __init__(
+        self, by_output: Any, columns: TargetColumns | None = None, advice: str = ""
+    ) -> None:
         self.by_output = by_output
         self.columns = columns
+        self.advice = advice
         self._output_order: list[str] | None = None
 
     @property
@@ -41,7 +46,8 @@ class Targets:
 
     def going_on(self) -> Targets:
         """Return a copy that may go on learning."""
-        return Targets(each(lambda _, target: target.going_on(), self.by_output), self.columns)
+        by_output = each(lambda _, target: target.going_on(), self.by_output)
+        return Targets(by_output, self.columns, self.advice)
 
     # Raw values
 
@@ -188,7 +194,7 @@ class Targets:
                     network,
                     outputs,
                     f"y has the outputs {sorted(self.by_output)}. Return a dict of outputs with "
-                    "these keys, or name the output layers so",
+                    f"these keys, or name the output layers so{self.advice}",
                 )
         elif not hasattr(outputs, "shape"):
             refuse_outputs(network, outputs, self.by_output.expected)
