@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,17 @@ import keras
 import numpy as np
 from sklearn import preprocessing
 
-from sklearn_keras_scaling import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn_keras_scaling import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    ScaledKerasClassifier,
+    ScaledKerasRegressor,
+    StandardScaler,
+)
 from sklearn_keras_scaling.checks import KINDS
+from sklearn_keras_scaling.distributions import Normal, Quantiles
+from sklearn_keras_scaling.training import DistributionLoss
 
 RNG = np.random.default_rng(0)
 X = RNG.normal([30.0, 5.0, -2.0], [10.0, 1.0, 0.5], size=(200, 3))
@@ -24,6 +34,10 @@ IMAGES = RNG.integers(0, 256, size=(40, 8, 8, 3)).astype(float)
 CAPPED = np.append(np.full(1000, 5.0), np.arange(20.0)).reshape(-1, 1)
 MOSTLY_ZERO = np.append(np.zeros(420), np.linspace(0.0, 50.0, 25)).reshape(-1, 1)
 TWO = np.column_stack([Y, Y[::-1] / 1000])
+SHARES = RNG.dirichlet([1.0, 2.0, 3.0], size=200)
+LABELS = np.arange(200) % 3
+STEPS = np.arange(1000).reshape(200, 5) % 2
+SEVERAL = (RNG.uniform(size=(200, 3)) > 0.6).astype(int)
 LONG_TAIL = X * np.where(np.arange(200) == 7, 1e4, 1.0)[:, None]
 
 
@@ -84,6 +98,56 @@ def two_outputs(**compiled: Any) -> Any:
 
 def recurrent(units: int, activation: Any = "tanh", **options: Any) -> Any:
     return net(keras.layers.LSTM(units, activation=activation, **options), shape=(5, 3))
+
+
+def ending(activation: Any, bias: list[float], size: float = 1.0) -> Any:
+    """A network that returns what the activation makes of about a bias, for scaled inputs."""
+    last = dense(len(bias)) if isinstance(activation, keras.Layer) else dense(len(bias), activation)
+    then = [activation] if isinstance(activation, keras.Layer) else []
+    network = net(last, *then)
+    last.set_weights([size * np.ones((3, len(bias))), np.array(bias)])
+    return network
+
+
+def ended(activation: Any, bias: list[float], y: Any = Y) -> dict[str, Any]:
+    network = ending(activation, bias)
+    return {"model": network, "input_scaler": standard(X), "X": X, "y": np.abs(y)}
+
+
+def joined(activation: str, bias: float) -> Any:
+    inputs = {"a": keras.Input((3,), name="a"), "b": keras.Input((1,), name="b")}
+    both = keras.layers.Concatenate()([keras.ops.tanh(one) for one in inputs.values()])
+    constant = keras.initializers.Constant(bias)
+    return keras.Model(inputs, dense(1, activation, bias_initializer=constant)(both))
+
+
+def location_and_scale() -> Any:
+    x = keras.Input((3,))
+    return keras.Model(x, keras.layers.Concatenate()([dense()(x), dense(1, "softplus")(x)]))
+
+
+class Own(keras.Model):
+    def call(self, x: Any) -> Any:
+        return keras.ops.softmax(x[:, :1])
+
+
+def with_gaps(data: np.ndarray) -> np.ndarray:
+    """Numbers of which every fifth row misses the first, and another the last."""
+    data = data.copy()
+    data[::5, 0] = data[1::5, -1] = np.nan
+    return data
+
+
+def fitted(y: Any, network: Any, **parameters: Any) -> dict[str, Any]:
+    """An estimator of numbers, or of labels where they are integers, and its data."""
+    kind = ScaledKerasClassifier if y.dtype.kind == "i" else ScaledKerasRegressor
+    every = tuple(KINDS)  # what is found is asked of check_scaling
+    parameters = {"ignore_findings": every, "compile__run_eagerly": True, **parameters}
+    estimator = kind(network, epochs=1, batch_size=200, **parameters)
+    estimator.set_params(optimizer__learning_rate=0.0)
+    with warnings.catch_warnings():  # Keras warns of some of it, too
+        warnings.simplefilter("ignore")
+        return {"model": estimator.fit(X, y), "X": X, "y": y}
 
 
 def embedding() -> Any:
@@ -435,6 +499,163 @@ CASES = [
             net(dense(4), dense(4, kernel_constraint="max_norm"), dense()), standard(X)
         ),
         adam=lambda: of_x(mlp(optimizer="adam", loss="mse"), standard(X)),
+    ),
+    *yes(
+        "SKS017",
+        numbers=lambda: of_y(mlp("softmax"), minmax(Y)),
+        labels=lambda: of_y(mlp("softmax", loss="binary_crossentropy"), None, LABELS % 2),
+        without_data=lambda: {"model": mlp("softmax")},
+        layer=lambda: of_y(net(dense(), keras.layers.Softmax()), minmax(Y)),
+        each_step=lambda: of_y(net(dense(1, "softmax"), shape=(5, 3)), None, STEPS),
+        unbuilt=lambda: {"model": keras.Sequential([dense(), dense(1, "softmax")])},
+        one_quantile=lambda: fitted(Y[:, 0], mlp("softmax"), distribution=Quantiles((0.9,))),
+        one_class=lambda: fitted(LABELS % 2, mlp("softmax")),
+    ),
+    *no(
+        "SKS017",
+        sigmoid=lambda: of_y(mlp("sigmoid"), None, LABELS % 2),
+        two=lambda: of_y(net(dense(2, "softmax")), None, LABELS % 2),
+        reshaped=lambda: of_y(
+            net(dense(3, "softmax"), keras.layers.Reshape((3, 1))), None, SHARES[..., None]
+        ),
+        over_steps=lambda: of_y(
+            net(dense(), keras.layers.Softmax(axis=1), shape=(3, 2)), None, SHARES[..., None]
+        ),
+        own=lambda: of_y(Own(), None),
+    ),
+    *yes(
+        "SKS018",
+        minmax=lambda: of_y(net(dense(2, "softmax")), minmax(TWO), TWO),
+        standard_without_data=lambda: of_y(net(dense(2, "softmax")), standard(TWO), None),
+        counts=lambda: of_y(net(dense(2, "softmax")), None, np.floor(np.abs(TWO))),
+        shares_scaled=lambda: of_y(net(dense(3, "softmax")), minmax(SHARES), SHARES),
+        reshaped=lambda: of_y(
+            net(dense(4, "softmax"), keras.layers.Reshape((2, 2))),
+            None,
+            np.stack([SHARES[:, :2], SHARES[:, 1:]], axis=1),
+        ),
+        some_missing=lambda: of_y(net(dense(2, "softmax")), None, with_gaps(TWO)),
+        estimator=lambda: fitted(TWO, net(dense(2, "softmax")), target_scaler="minmax"),
+        quantiles=lambda: fitted(Y[:, 0], net(dense(3, "softmax")), distribution="quantiles"),
+    ),
+    *no(
+        "SKS018",
+        shares=lambda: of_y(net(dense(3, "softmax")), None, SHARES),
+        shares_with_gaps=lambda: of_y(net(dense(3, "softmax")), None, with_gaps(SHARES)),
+        shares_each_step=lambda: of_y(
+            net(dense(3, "softmax"), shape=(2, 3)), None, np.stack([SHARES, SHARES], axis=1)
+        ),
+        estimator=lambda: fitted(SHARES, net(dense(3, "softmax")), target_scaler=None),
+        classes=lambda: of_y(net(dense(3, "softmax")), None, LABELS),
+        classes_each_step=lambda: of_y(net(dense(3, "softmax"), shape=(5, 3)), None, STEPS),
+        sigmoid=lambda: of_y(net(dense(2, "sigmoid")), minmax(TWO), TWO),
+        soft_labels=lambda: of_y(
+            net(dense(3, "softmax"), loss="categorical_crossentropy"), None, SHARES
+        ),
+    ),
+    *yes(
+        "SKS019",
+        estimator=lambda: fitted(SEVERAL, net(dense(3, "softmax"))),
+        bare=lambda: of_y(net(dense(3, "softmax")), None, SEVERAL),
+        compiled=lambda: of_y(
+            net(dense(3), keras.layers.Softmax(), loss="binary_crossentropy"), None, SEVERAL
+        ),
+    ),
+    *no(
+        "SKS019",
+        sigmoid=lambda: fitted(SEVERAL, net(dense(3, "sigmoid"))),
+        one_hot=lambda: of_y(net(dense(3, "softmax")), None, np.eye(3)[LABELS]),
+        one_a_row=lambda: fitted(LABELS, net(dense(3, "softmax"))),
+        each_step=lambda: of_y(net(dense(3, "softmax"), shape=(5, 3)), None, STEPS),
+        without_data=lambda: of_y(net(dense(3, "softmax")), None, None),
+    ),
+    *yes(
+        "SKS020",
+        relu=lambda: ended("relu", [-30.0]),
+        one_of_two=lambda: ended("relu", [-30.0, 1.0], TWO),
+        layer=lambda: ended(keras.layers.ReLU(max_value=4.0), [30.0]),
+        hard_sigmoid=lambda: ended("hard_sigmoid", [30.0]),
+        estimator=lambda: fitted(Y[:, 0], ending("relu", [-30.0]), target_scaler="minmax"),
+        two_inputs=lambda: {
+            "model": joined("relu", -30.0),
+            "X": {"a": with_gaps(X), "b": X[:, :1]},
+            "y": np.abs(Y),
+        },
+    ),
+    *no(
+        "SKS020",
+        alive_on_some=lambda: ended("relu", [-2.0]),
+        leaky=lambda: ended(keras.layers.ReLU(negative_slope=0.1), [-30.0]),
+        softplus=lambda: ended("softplus", [-30.0]),
+        hidden=lambda: of_x(
+            net(dense(4, "relu", bias_initializer=keras.initializers.Constant(-30.0)), dense()),
+            standard(X),
+        ),
+        nothing_to_learn=lambda: ended("relu", [-30.0, 1.0], np.abs(TWO) * [0, 1]),
+        without_data=lambda: {**ended("relu", [-30.0]), "X": None},
+        few_rows=lambda: {**ended("relu", [-30.0]), "X": X[:5]},
+        two_inputs=lambda: {"model": joined("relu", 1.0), "X": {"a": X, "b": X[:, :1]}, "y": Y},
+        one_of_two_inputs=lambda: {"model": joined("relu", -30.0), "X": {"a": X}},
+        fixed_rows=lambda: {
+            "model": keras.Sequential(
+                [keras.Input(batch_shape=(4, 3)), *ending("relu", [-30.0]).layers]
+            ),
+            "X": X,
+        },
+    ),
+    *yes(
+        "SKS021",
+        relu=lambda: fitted(LABELS % 2, ending("relu", [0.5], 0.001)),
+        linear=lambda: fitted(LABELS % 2, ending("linear", [0.5], 0.001)),
+        linear_of_two=lambda: fitted(LABELS % 2, ending("linear", [0.5, 0.5], 0.001)),
+        softplus=lambda: fitted(SEVERAL, ending("softplus", [-1.0] * 3, 0.001)),
+        compiled=lambda: of_y(mlp("tanh", loss="binary_crossentropy"), None, LABELS % 2),
+        codes=lambda: of_y(
+            net(dense(3, "relu"), loss="sparse_categorical_crossentropy"), None, LABELS
+        ),
+    ),
+    *no(
+        "SKS021",
+        sigmoid=lambda: fitted(SEVERAL, net(dense(3, "sigmoid"))),
+        hard_sigmoid=lambda: fitted(LABELS % 2, mlp("hard_sigmoid")),
+        softmax_behind=lambda: fitted(LABELS, net(dense(3), keras.layers.Softmax())),
+        own_behind=lambda: fitted(LABELS % 2, net(dense(), keras.layers.Rescaling(0.0, 0.5))),
+        logits=lambda: of_y(
+            mlp(loss=keras.losses.BinaryCrossentropy(from_logits=True)), None, LABELS % 2
+        ),
+        signs=lambda: of_y(mlp("tanh", loss="hinge"), None, LABELS % 2),
+        squares=lambda: of_y(mlp("relu", loss="mse"), None, LABELS % 2),
+        not_compiled=lambda: of_y(mlp(), None, LABELS % 2),
+        numbers=lambda: of_y(mlp(), standard(Y)),
+    ),
+    *yes(
+        "SKS022",
+        relu=lambda: fitted(Y[:, 0], ending("relu", [1.0, 1.0]), distribution="normal"),
+        softplus=lambda: fitted(Y[:, 0], net(dense(2, "softplus")), distribution="laplace"),
+        tanh=lambda: fitted(Y[:, 0], net(dense(2, "tanh")), distribution="student_t"),
+        softmax=lambda: fitted(Y[:, 0], net(dense(2, "softmax")), distribution="normal"),
+        several=lambda: fitted(
+            TWO, net(dense(4, "sigmoid"), keras.layers.Reshape((2, 2))), distribution="normal"
+        ),
+        zero_inflated=lambda: fitted(
+            np.abs(Y[:, 0]), net(dense(3, "elu")), distribution="zero_inflated_lognormal"
+        ),
+        without_data=lambda: {
+            "model": fitted(Y[:, 0], net(dense(2, "elu")), distribution="normal")["model"]
+        },
+        compiled=lambda: of_y(
+            net(dense(2, "sigmoid"), loss=DistributionLoss(Normal())), standard(Y)
+        ),
+    ),
+    *no(
+        "SKS022",
+        linear=lambda: fitted(Y[:, 0], net(dense(2)), distribution="normal"),
+        leaky=lambda: fitted(Y[:, 0], net(dense(2, "leaky_relu")), distribution="normal"),
+        each_its_own=lambda: fitted(Y[:, 0], location_and_scale(), distribution="normal"),
+        quantiles=lambda: fitted(
+            Y[:, 0], net(dense(3, "sigmoid")), distribution="quantiles", target_scaler="minmax"
+        ),
+        number=lambda: of_y(mlp("sigmoid"), minmax(Y)),
     ),
 ]
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,16 +17,34 @@ from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 from sklearn_keras_scaling import (
     LocalNormalization,
     MaxAbsScaler,
+    MinMaxScaler,
     ScaledKerasClassifier,
     ScaledKerasRegressor,
     ScalingWarning,
     StandardScaler,
     check_scaling,
 )
-from sklearn_keras_scaling.checks import KINDS
+from sklearn_keras_scaling.checks import KINDS, Subject, TargetKind, examine
+from sklearn_keras_scaling.distributions import Normal
+from sklearn_keras_scaling.training import DistributionLoss
 
 from . import ONE_EPOCH
-from .findings import CASES, TABLE, X, Y, dense, mlp, net, standard, table
+from .findings import (
+    CASES,
+    LABELS,
+    SEVERAL,
+    TABLE,
+    TWO,
+    X,
+    Y,
+    dense,
+    ended,
+    ending,
+    mlp,
+    net,
+    standard,
+    table,
+)
 
 NAMES = ["standard", "minmax", "maxabs", "robust", "squash"]
 
@@ -86,6 +105,146 @@ def test_the_default_classifier_fits_each_named_scaler(wine, input_scaler):
     classifier = ScaledKerasClassifier(input_scaler=input_scaler, **ONE_EPOCH).fit(*wine)
     assert classifier.findings_ == []
     assert check_scaling(classifier, X=wine[0], y=wine[1]) == []
+
+
+EAGER = {**ONE_EPOCH, "compile__run_eagerly": True}
+GAPS = np.where(np.arange(600).reshape(200, 3) % 4 == 0, np.nan, Y * [1.0, -1.0, 1.0])
+NONE_COMPLETE = np.where(np.eye(3)[LABELS] == 1, np.nan, Y * [1.0, -1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "distribution", ["normal", "student_t", "laplace", "quantiles", "zero_inflated_lognormal"]
+)
+def test_the_default_network_fits_each_distribution(distribution):
+    y = np.abs(GAPS)
+    regressor = ScaledKerasRegressor(distribution=distribution, **EAGER).fit(X, y)
+    assert regressor.findings_ == check_scaling(regressor, X=X, y=y) == []
+
+
+@pytest.mark.parametrize(
+    "y", [LABELS % 2, np.array(["a", "b", "c"])[LABELS], SEVERAL, np.eye(3, dtype=int)[LABELS]]
+)
+def test_the_default_network_fits_labels_of_each_kind(y):
+    classifier = ScaledKerasClassifier(**EAGER).fit(X, y)
+    assert classifier.findings_ == check_scaling(classifier, X=X, y=y, X_val=X, y_val=y) == []
+
+
+@pytest.mark.parametrize("y", [GAPS, NONE_COMPLETE])
+@pytest.mark.parametrize("target_scaler", NAMES)
+def test_the_default_network_fits_targets_with_gaps(target_scaler, y):
+    regressor = ScaledKerasRegressor(target_scaler=target_scaler, **EAGER).fit(X, y)
+    assert {finding.code for finding in regressor.findings_} <= {"SKS002"}
+    assert check_scaling(regressor, X=X, y=y, X_val=X, y_val=y) == regressor.findings_
+
+
+def test_targets_with_gaps_hide_nothing():
+    y = NONE_COMPLETE
+    scaler = MinMaxScaler((-1, 1)).fit(np.where(np.arange(200)[:, None] == 5, 1e6, y))
+    (outside,) = check_scaling(net(dense(3, "sigmoid")), target_scaler=standard(y), y=y)
+    assert outside.code == "SKS001"
+    z = standard(y).transform(y)[~np.isnan(y)]
+    share = ((z < 0) | (z > 1)).mean()
+    assert re.search(rf"they go from -\d.*, and {share:.0%} lie outside", outside.evidence)
+    later = np.add(y, [0, 0, 1e3])
+    found = check_scaling(net(dense(3)), target_scaler=scaler, y=y, y_val=later)
+    assert [finding.code for finding in found] == ["SKS013", "SKS015"]
+    assert "100% of column 2" in found[1].evidence
+    (sizes,) = check_scaling(net(dense(3)), y=y * [1, 1, 1e-3])
+    assert sizes.code == "SKS008"
+    assert not any("nan" in finding.evidence for finding in [outside, sizes, *found])
+
+
+def mixed(**activations):
+    x = keras.Input((3,))
+    units = {"size": 2, "kind": 3, "tags": 3, "price": 2}
+    heads = {
+        name: dense(units[name], activations.get(name, default), name=name)(x)
+        for name, default in {"kind": "softmax", "tags": "sigmoid", "size": None}.items()
+    }
+    return keras.Model(x, heads | {"price": dense(2, activations.get("price"), name="price")(x)})
+
+
+def subject(network, **given):
+    return Subject(
+        *(network, None, {"kind": None, "tags": None, "size": standard(TWO), "price": standard(Y)}),
+        X=(X - X.mean(axis=0)) / X.std(axis=0),
+        y={"kind": np.array(["a", "b", "c"])[LABELS], "tags": SEVERAL, "size": TWO, "price": Y},
+        kinds={
+            "kind": TargetKind("label"),
+            "tags": TargetKind("labels"),
+            "size": TargetKind(),
+            "price": TargetKind("distribution", Normal()),
+        },
+        **given,
+    )
+
+
+def test_outputs_of_mixed_kinds_are_judged_each_by_its_own():
+    assert examine(subject(mixed())) == []
+    wrong = {"kind": "linear", "tags": "softmax", "size": "softmax", "price": "sigmoid"}
+    found = examine(subject(mixed(**wrong)))
+    assert [(finding.code, finding.layer) for finding in found] == [
+        ("SKS001", "size"),
+        ("SKS018", "size"),
+        ("SKS019", "tags"),
+        ("SKS021", "kind"),
+        ("SKS022", "price"),
+    ]
+
+
+def test_sizes_of_numbers_are_compared_beside_labels():
+    raw = replace(subject(mixed()), target_scaler=dict.fromkeys(["kind", "tags", "size", "price"]))
+    losses = {"kind": "categorical_crossentropy", "tags": "binary_crossentropy", "size": "mse"}
+    loss = losses | {"price": DistributionLoss(Normal())}
+    (finding,) = examine(replace(raw, loss=loss))
+    assert (finding.code, finding.layer) == ("SKS008", "size")
+
+
+@pytest.mark.parametrize("distribution", ["normal", "quantiles"])
+def test_a_loss_that_grows_with_targets_adds_up_distributions(distribution):
+    regressor = ScaledKerasRegressor(distribution=distribution, target_scaler=None, **EAGER)
+    # The likelihood divides by the deviations, the pinball loss does not.
+    regressor.set_params(ignore_findings=("SKS008",)).fit(X, TWO)
+    codes = [finding.code for finding in check_scaling(regressor, X=X, y=TWO)]
+    assert codes == (["SKS008"] if distribution == "quantiles" else [])
+
+
+def test_locations_of_distributions_are_what_zeros_become():
+    def without_bias(input_shape, output_shape):
+        return net(dense(4), dense(output_shape[0], use_bias=False), shape=input_shape)
+
+    for target_scaler, codes in {"standard": [], "minmax": ["SKS003"]}.items():
+        regressor = ScaledKerasRegressor(
+            without_bias, distribution="normal", target_scaler=target_scaler, **EAGER
+        ).fit(X, Y[:, 0])
+        assert [finding.code for finding in regressor.findings_] == codes
+
+
+def test_a_dead_end_is_told_with_its_columns():
+    (finding,) = [f for f in check_scaling(**ended("relu", [-30.0, 1.0], TWO)) if f.code > "SKS016"]
+    assert finding.code == "SKS020"
+    assert finding.evidence == (
+        "column 0 of 2: relu is 0 for all 200 values looked at, where its slope is 0"
+    )
+    network = ending("relu", [-30.0])
+    with pytest.warns(ScalingWarning, match="SKS020: the end of the network is dead"):
+        ScaledKerasRegressor(network, target_scaler="minmax", **EAGER).fit(X, Y[:, 0])
+
+
+def test_what_classes_cannot_be_is_found_though_it_begins_within():
+    network = ending("relu", [0.5], 0.001)
+    with pytest.warns(ScalingWarning, match="SKS021: the output activation has numbers that are"):
+        classifier = ScaledKerasClassifier(network, **EAGER).fit(X, LABELS % 2)
+    (finding,) = classifier.findings_
+    assert finding.layer == network.layers[-1].name
+    assert finding.evidence == "relu reaches 0 and more; probabilities go from 0 to 1"
+    assert check_scaling(classifier) == [finding]
+
+
+def test_members_are_checked_as_one_of_them():
+    with pytest.warns(ScalingWarning, match="SKS001"):
+        regressor = ScaledKerasRegressor(sigmoid, n_members=2, **EAGER).fit(X, Y[:, 0])
+    assert check_scaling(regressor, X=X, y=Y[:, 0]) == regressor.findings_
 
 
 def sigmoid(input_shape):
@@ -249,7 +408,7 @@ def test_nothing_is_changed():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"ignore names 'SKS01'.*Did you mean 'SKS01\d'"):
+    with pytest.raises(ValueError, match=r"ignore names 'SKS01'.*Did you mean 'SKS0\d\d'"):
         check_scaling(mlp(), ignore=["SKS01"])
     with pytest.raises(TypeError, match=r"ignore must be a tuple of codes.*Write \(\"SKS001\",\)"):
         check_scaling(mlp(), ignore="SKS001")

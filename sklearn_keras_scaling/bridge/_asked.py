@@ -51,14 +51,20 @@ class Asked(FittedView):
 
     def predict(self, X: Any) -> dict[str, Any]:
         """Return what was asked for, by name, in raw units."""
-        fitted = self.fitted
-        while isinstance(fitted, Pipeline | BaseSearchCV):
-            if isinstance(fitted, BaseSearchCV):
-                fitted = fitted.best_estimator_
-            else:
-                X, fitted = fitted[:-1].transform(X) if len(fitted) > 1 else X, fitted[-1]
+        fitted, X = at_end(self.fitted, X)
         found: dict[str, Any] = fitted._say(X, self.outputs)
         return found
+
+
+def at_end(fitted: Any, X: Any = None) -> tuple[Any, Any]:
+    """Return the estimator at the end of pipelines and searches, and what it is given of rows."""
+    while isinstance(fitted, Pipeline | BaseSearchCV):
+        if isinstance(fitted, BaseSearchCV):
+            fitted = fitted.best_estimator_
+        else:
+            X = fitted[:-1].transform(X) if X is not None and len(fitted) > 1 else X
+            fitted = fitted[-1]
+    return fitted, X
 
 
 @register_network(Asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._optional import keras
 from .._structure import each, part, parts
-from ._asked import asked_for
+from ._asked import asked_for, at_end
 from ._graph import input_shape
 from ._measuring import BEYOND, largest_difference, standard_unit, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
@@ -257,9 +258,7 @@ class _Pair:
         return self._refused(X, rows[:middle]) + self._refused(X, rows[middle:])
 
     def _original(self, X: Any) -> list[np.ndarray]:
-        methods = ("predict_proba", "predict") if self.parts.network is not None else ("transform",)
-        methods = ("inverse_transform",) if self.inverse else methods
-        method = getattr(self.fitted, next(name for name in methods if hasattr(self.fitted, name)))
+        method = self._method()
         if self.names is not None and isinstance(X, np.ndarray):
             import pandas as pd
 
@@ -278,6 +277,21 @@ class _Pair:
             np.asarray(one.todense() if hasattr(one, "todense") else one, np.float64)
             for one in parts(result)
         ]
+
+    def _method(self) -> Callable[[Any], Any]:
+        """Return what the model stands for, on the host."""
+        if hasattr(at_end(self.fitted)[0], "_decoded"):  # of some outputs labels, of others not
+            return self._decoded
+        methods = ("predict_proba", "predict") if self.parts.network is not None else ("transform",)
+        methods = ("inverse_transform",) if self.inverse else methods
+        method: Callable[[Any], Any] = getattr(
+            self.fitted, next(name for name in methods if hasattr(self.fitted, name))
+        )
+        return method
+
+    def _decoded(self, X: Any) -> Any:
+        last, given = at_end(self.fitted, X)
+        return last._decoded(given)
 
     def on_edges(self, rows: Any, unit: list[np.ndarray]) -> Any:
         """Return the rows, those next to a jump moved onto it.

@@ -2,11 +2,13 @@
 
 from ._check import Subject, check_scaling, examine
 from ._findings import KINDS, Finding, check_codes, warn_of
+from ._kinds import TargetKind
 
 __all__ = [
     "KINDS",
     "Finding",
     "Subject",
+    "TargetKind",
     "check_codes",
     "check_scaling",
     "examine",

@@ -11,12 +11,23 @@ import numpy as np
 from .._optional import keras
 from .._structure import named, names, part, parts
 from .._validation import did_you_mean
+from ._distribution_targets import DistributionSide
 from ._findings import Finding, check_codes
 from ._graph import edge_layers, end_of, keeps_zero, names_of, start_of
 from ._inputs import CENTRED, InputSide
-from ._numbers import column_name, complete, dense
-from ._targets import TargetSide, loss_name, sizes
+from ._kinds import guessed, loss_name
+from ._label_targets import LabelSide
+from ._number_targets import NumberSide, sizes
+from ._numbers import column_name, dense
+from ._running import Trial
+from ._targets import TargetSide
 
+_SIDES: dict[str, type[TargetSide]] = {
+    "numbers": NumberSide,
+    "distribution": DistributionSide,
+    "label": LabelSide,
+    "labels": LabelSide,
+}
 #: Share of validation values outside of the training range that is more than chance: a small one,
 #: and four times what is expected of n training values, 2 / (n + 1).
 _OUTSIDE, _BY_CHANCE = 0.05, 8.0
@@ -38,10 +49,8 @@ class Subject:
         One, or a dict or list of them, as Keras takes it.
     has_loss_weights : bool
         Whether somebody has weighed the outputs against each other.
-    in_target_units : bool
-        Whether the loss compares raw targets.
-    are_labels : bool
-        Whether the targets are classes, which nothing scales.
+    kinds : TargetKind, or dict of them, or None
+        What the network says of each target, as an estimator knows it; None to guess.
     """
 
     network: Any
@@ -51,8 +60,7 @@ class Subject:
     y: Any = None
     loss: Any = None
     has_loss_weights: bool = False
-    in_target_units: bool = False
-    are_labels: bool = False
+    kinds: Any = None
 
 
 def check_scaling(
@@ -66,17 +74,19 @@ def check_scaling(
     y_val: Any = None,
     ignore: Sequence[str] = (),
 ) -> list[Finding]:
-    """Return what makes a network and its scaling disagree.
+    """Return what makes a network and its scaling, or its targets, disagree.
 
     Looks at the network's layers, the fitted scalers and about a thousand rows of the data.
-    Of the network, at most its first layers are run, where they scale or were trained; nothing
-    is changed. What is not given is not checked.
+    Of the network, at most its first layers are run, where they scale or were trained, and all
+    of it where it ends in an activation that is flat in part, such as ReLU; nothing is changed.
+    What is not given is not checked; targets that are NaN are left out.
 
     Parameters
     ----------
     model : keras.Model, ScaledKerasRegressor or ScaledKerasClassifier
-        The network, which takes scaled inputs and returns scaled targets; if it is compiled,
-        its loss is looked at too. Or a fitted estimator, which brings its scalers along.
+        The network, which takes scaled inputs and returns scaled targets, labels'
+        probabilities, or, by its compiled loss, a distribution's parameters. Or a fitted
+        estimator, which brings its scalers along and knows what its targets are.
     input_scaler, target_scaler : transformer, list, dict or None, default=None
         Fitted; None where numbers enter or leave unscaled. A dict has one for each input or
         output, a list one for each column.
@@ -84,8 +94,8 @@ def check_scaling(
 default=None
         Inputs in raw units; several by name.
     y : array-like of shape (n_samples,) or (n_samples, ...), or dict, default=None
-        Targets in raw units. Of a network without a target scaler, whole numbers behind a
-        softmax, or 0 and 1, count as classes.
+        Targets in raw units, or labels. Of a network without a target scaler, whole numbers
+        behind a softmax, 0 and 1, and what a loss of probabilities compares count as labels.
     X_val, y_val : default=None
         Validation data in raw units, compared with ``X`` and ``y``.
     ignore : sequence of str, default=()
@@ -219,18 +229,22 @@ def _input_sides(subject: Subject) -> list[InputSide]:
 
 
 def _target_sides(subject: Subject) -> list[TargetSide]:
-    if subject.are_labels:
-        return []
-    return [
-        TargetSide(
-            None if subject.y is None else part(subject.y, name),
-            _part_of_scaler(subject.target_scaler, name),
-            end_of(subject.network, name),
-            loss_name(_loss_of(subject, name)),
-            subject.in_target_units,
-        )
-        for name in _names_of(subject.y, subject.target_scaler)
-    ]
+    scalers = {name: _part_of_scaler(subject.input_scaler, name) for name in names(subject.X)}
+    trial = Trial(subject.network, subject.X, scalers)
+    if subject.kinds is None:
+        every = _names_of(subject.y, subject.target_scaler)
+    else:
+        every = names(subject.kinds)
+    return [_target_side(subject, name, trial) for name in every]
+
+
+def _target_side(subject: Subject, name: Any, trial: Trial) -> TargetSide:
+    data = None if subject.y is None else part(subject.y, name)
+    scaler = _part_of_scaler(subject.target_scaler, name)
+    end, loss = end_of(subject.network, name), _loss_of(subject, name)
+    is_told = subject.kinds is not None
+    kind = part(subject.kinds, name) if is_told else guessed(data, scaler, loss, end)
+    return _SIDES[kind.name](data, scaler, end, loss_name(loss), kind, name, trial)
 
 
 def _names_of(data: Any, scaler: Any) -> list[Any]:
@@ -299,7 +313,10 @@ def _outside(model: Any, subject: Subject, X_val: Any, y_val: Any) -> list[Findi
             continue
         if data is None:
             raise ValueError(f"{argument}_val is compared with {argument}: pass both.")
+        kinds = subject.kinds if argument == "y" else None
         for name in names(validation):
+            if kinds is not None and part(kinds, name).are_labels:
+                continue
             argument_ = named(argument, name)
             told = _told_outside(argument_, part(data, name), part(validation, name))
             if told:
@@ -309,7 +326,7 @@ def _outside(model: Any, subject: Subject, X_val: Any, y_val: Any) -> list[Findi
 
 def _told_outside(argument: str, training: Any, validation: Any) -> str:
     columns = getattr(training, "columns", None)
-    training, validation = (dense(complete(rows)) for rows in (training, validation))
+    training, validation = dense(training), dense(validation)
     width = training.shape[-1]
     if validation.shape[-1] != width:
         raise ValueError(
@@ -317,13 +334,20 @@ def _told_outside(argument: str, training: Any, validation: Any) -> str:
             "the same columns."
         )
     training, validation = training.reshape(-1, width), validation.reshape(-1, width)
-    low, high = training.min(axis=0), training.max(axis=0)
-    share = ((validation < low) | (validation > high)).mean(axis=0)
+    (low, high), (least, largest) = _range(training), _range(validation)
+    n_outside = ((validation < low) | (validation > high)).sum(axis=0)
+    n_known = (~np.isnan(validation)).sum(axis=0)
+    share = n_outside / np.maximum(n_known, 1)
     j = int(share.argmax())
     if share[j] <= _OUTSIDE + _BY_CHANCE / (len(training) + 1):
         return ""
     return (
         f"{share[j]:.0%} of {column_name(columns, j)} lie outside of {low[j]:.4g} to "
-        f"{high[j]:.4g}, the range of the training data; they go from {validation[:, j].min():.4g} "
-        f"to {validation[:, j].max():.4g}"
+        f"{high[j]:.4g}, the range of the training data; they go from {least[j]:.4g} "
+        f"to {largest[j]:.4g}"
     )
+
+
+def _range(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return least and largest numbers of columns, NaN left out."""
+    return np.fmin.reduce(rows), np.fmax.reduce(rows)

@@ -118,6 +118,43 @@ KINDS = {
         "Ship the network with to_keras, which leaves its weights alone; or fold after training, "
         "to predict, and use no constraint.",
     ),
+    "SKS017": Kind(
+        True,
+        "the output is a softmax of a single number, which is always 1",
+        "Of two classes, use a sigmoid, or a softmax of two units; of numbers, the "
+        "output_activation that a builder is offered.",
+    ),
+    "SKS018": Kind(
+        True,
+        "a softmax makes the outputs of a row sum to 1, which the scaled targets do not",
+        "Use the output_activation that a builder is offered: each number then has a value of its "
+        "own.",
+    ),
+    "SKS019": Kind(
+        True,
+        "a softmax makes the probabilities of a row sum to 1, but a row may have several labels "
+        "or none",
+        "End the network with a sigmoid: each label then has a probability of its own.",
+    ),
+    "SKS020": Kind(
+        True,
+        "the end of the network is dead: it returns the same for all rows, and has no slope there "
+        "to learn by",
+        "End the network with softplus or a linear activation; or begin with weights that keep it "
+        "alive, such as bias_initializer='ones' in the last layer.",
+    ),
+    "SKS021": Kind(
+        True,
+        "the output activation has numbers that are no probabilities of labels",
+        "End the network with softmax for one label, or with sigmoid for several labels or one "
+        "column.",
+    ),
+    "SKS022": Kind(
+        True,
+        "the output activation cannot reach all parameters of the distribution, which takes any "
+        "numbers and makes positive what must be",
+        "End the network with a linear layer.",
+    ),
 }
 
 

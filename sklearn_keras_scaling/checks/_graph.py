@@ -84,6 +84,8 @@ _ACTIVATIONS = {
 }
 #: Those that come the nearer to an end of their interval, the larger their input is.
 SATURATING = ("sigmoid", "softsign", "tanh")
+#: Those that have no slope at all at the ends of their interval.
+FLAT = ("hard_sigmoid", "hard_tanh", "relu", "relu6")
 
 _ACTIVATION_LAYERS = (_LAYERS.Activation, _LAYERS.ReLU, _LAYERS.Softmax)
 _WITHOUT_BIAS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "gamma")
@@ -107,6 +109,16 @@ class Activation:
     low: float
     high: float
     at_zero: float
+
+    @property
+    def is_none(self) -> bool:
+        """Whether there is none, so that what else bounds numbers is not known."""
+        return self.name == "none"
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether it reaches all numbers, as far as is known."""
+        return math.isinf(self.low) and math.isinf(self.high)
 
 
 @dataclass(frozen=True)
@@ -156,11 +168,25 @@ class End:
         The last one, if it is known.
     has_bias : bool
         False where the last layer with weights is known to have none.
+    shape : tuple or None
+        What the activation returns, rows first, if it is known.
     """
 
     layer: str | None
     activation: Activation | None
     has_bias: bool
+    shape: tuple[int | None, ...] | None = None
+
+    @property
+    def softmax_width(self) -> int | None:
+        """How many numbers a softmax brings to a sum of 1, if the last activation is one."""
+        is_softmax = self.activation is not None and self.activation.name == "softmax"
+        return self.shape[-1] if is_softmax and self.shape else None
+
+    def has_layout_of(self, rows: np.ndarray) -> bool:
+        """Return whether rows have the axes of the output, and several columns as it has."""
+        shape = self.shape or ()
+        return len(shape) == rows.ndim and shape[-1] == rows.shape[-1] > 1
 
 
 def start_of(network: Any, name: Any) -> Start:
@@ -189,19 +215,35 @@ def start_of(network: Any, name: Any) -> Start:
 def end_of(network: Any, name: Any) -> End:
     """Return what a network does last before the output of a name; see :func:`_tensors`."""
     tensor = _tensors(network, "output").get(name)
+    chain: list[Any] = []
     if tensor is not None:
         chain = list(_backward(tensor))
     elif isinstance(network, keras.Sequential) and not network.built:
-        chain = network.layers[::-1]
-    else:
-        chain = []
+        chain = [(layer, _shape_to_be(layer)) for layer in network.layers[::-1]]
     known = chain[: chain.index(None)] if None in chain else chain
-    known = [_unwrapped(each) for each in known if not isinstance(each, _PASSING)]
-    known = list(dropwhile(_is_identity, known))
-    activation = _activation_of(known[0]) if known else None
-    weighted = next((each for each in known if not isinstance(each, _ACTIVATION_LAYERS)), None)
-    layer = None if not chain or chain[0] is None else chain[0].name
-    return End(layer, activation, getattr(weighted, "use_bias", True))
+    known = [(_unwrapped(each), at) for each, at in known if not isinstance(each, _PASSING)]
+    known = list(dropwhile(lambda one: _is_identity(one[0]), known))
+    activation, shape = None, None
+    if known:
+        activation, shape = _activation_of(known[0][0]), _softmax_last(*known[0])
+    weighted = next((each for each, _ in known if not isinstance(each, _ACTIVATION_LAYERS)), None)
+    layer = None if not chain or chain[0] is None else chain[0][0].name
+    return End(layer, activation, getattr(weighted, "use_bias", True), shape)
+
+
+def place_of(network: Any, name: Any) -> int | None:
+    """Return which of a network's outputs has a name, if it is known."""
+    tensor = _tensors(network, "output").get(name)
+    if tensor is None:
+        return None
+    return next(i for i, each in enumerate(_graph(network).outputs) if each is tensor)
+
+
+def takes(network: Any, n_inputs: int) -> bool:
+    """Return whether a network is known to take any number of rows of so many inputs."""
+    graph = _graph(network)
+    inputs = [] if graph is None else graph.inputs
+    return len(inputs) == n_inputs and all(each.shape[0] is None for each in inputs)
 
 
 def keeps_zero(network: Any) -> bool:
@@ -233,7 +275,8 @@ def edge_layers(network: Any, forward: bool) -> list[Any]:
         return []
     for tensor in graph.inputs if forward else graph.outputs:
         chain = _forward(graph, tensor) if forward else _backward(tensor)
-        first = next((each for each in chain if each is None or hasattr(each, "kernel")), None)
+        layers = (one if forward or one is None else one[0] for one in chain)
+        first = next((each for each in layers if each is None or hasattr(each, "kernel")), None)
         if first is not None:
             found.append(first)
     return found
@@ -317,12 +360,15 @@ def _is_one_to_one(node: Any) -> bool:
 
 
 def _backward(tensor: Any) -> Iterator[Any]:
-    """Yield the operations that an output comes from, from the last one; None where they branch."""
+    """Yield the operations that an output comes from, from the last one, and their shapes.
+
+    Where they branch, None.
+    """
     while True:
         operation, node_index, tensor_index = tensor._keras_history
         inner = _graph(operation) if isinstance(operation, keras.Model) else None
         if inner is None:
-            yield operation
+            yield operation, tuple(tensor.shape)
         else:
             yield from _backward(inner.outputs[tensor_index])
         node = operation._inbound_nodes[node_index]
@@ -352,6 +398,17 @@ def _activation_of(layer: Any) -> Activation | None:
     name = getattr(function, "__name__", "")
     is_known = is_stock(function) and name in _ACTIVATIONS
     return Activation(name, *_ACTIVATIONS[name]) if is_known else None
+
+
+def _shape_to_be(layer: Any) -> tuple[int | None, ...] | None:
+    units = getattr(layer, "units", None)
+    return None if units is None else (None, units)
+
+
+def _softmax_last(layer: Any, shape: Any) -> Any:
+    """Return a shape; None for a softmax over another axis than the last."""
+    is_other = type(layer) is _LAYERS.Softmax and layer.axis not in (-1, len(shape or ()) - 1)
+    return None if is_other else shape
 
 
 def _is_linear(layer: Any) -> bool:

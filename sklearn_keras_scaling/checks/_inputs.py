@@ -12,7 +12,7 @@ from sklearn import preprocessing
 from .._optional import keras
 from ._findings import Finding
 from ._graph import Start, has_trained_statistics, is_unadapted
-from ._numbers import Columns, column_name, dense, sampled, scaled, some, table
+from ._numbers import Columns, column_name, dense, middle_90, sampled, scaled, some, table
 
 #: Ratio of typical sizes, and typical size, from which inputs count as unscaled.
 _MAGNITUDES = 1e3
@@ -214,7 +214,7 @@ def squeezed(layer: str | None, scaler: Any, given: Columns) -> Iterator[Finding
     known = np.flatnonzero(width > 0)
     if not len(known):
         return
-    low, high = np.percentile(given.varying[:, known], [5, 95], axis=0)
+    low, high = middle_90(given.varying[:, known])
     suspects = known[high - low < _SQUEEZED * width[known]]
     middle = {int(i): _middle(given.varying[:, i]) for i in suspects}
     found = [i for i, (low, high) in middle.items() if 0 < high - low < _SQUEEZED * width[i]]
@@ -232,10 +232,11 @@ def squeezed(layer: str | None, scaler: Any, given: Columns) -> Iterator[Finding
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
     """Return where the middle 90 % are, but for a value that repeats, such as the 0 of sparse."""
+    values = values[~np.isnan(values)]
     others = values[values != np.median(values)]
     if len(others) < _FEW:
         return 0.0, 0.0
-    low, high = np.percentile(others, [5, 95])
+    low, high = middle_90(others)
     return float(low), float(high)
 
 

@@ -17,15 +17,25 @@ _VALUES = 200_000
 _FEW_ROWS = 16
 
 
-def sampled(data: Any) -> Any:
-    """Return some rows, at fixed distances, of an array, sparse matrix or data frame."""
-    n = _num_samples(data)
+def spacing(data: Any) -> int:
+    """Return the distance of the rows that are looked at, of an array, sparse matrix or frame."""
     width = int(np.prod(np.shape(data)[1:]))
     rows = max(_FEW_ROWS, min(_ROWS, _VALUES // max(width, 1)))
-    if n <= rows:
-        return complete(data)
-    chosen = slice(0, None, -(-n // rows))
-    return complete(data[chosen] if isinstance(data, np.ndarray) else _safe_indexing(data, chosen))
+    return max(1, -(-_num_samples(data) // rows))
+
+
+def taken(data: Any, step: int | None = None) -> Any:
+    """Return some rows, at a fixed distance; the data themselves if those are all."""
+    step = spacing(data) if step is None else step
+    if step == 1:
+        return data
+    chosen = slice(0, None, step)
+    return data[chosen] if isinstance(data, np.ndarray) else _safe_indexing(data, chosen)
+
+
+def sampled(data: Any) -> Any:
+    """Return some rows without missing values."""
+    return complete(taken(data))
 
 
 def complete(rows: Any) -> Any:
@@ -55,6 +65,18 @@ def scaled(scaler: Any, rows: Any) -> np.ndarray:
     return dense(transformed(scaler, rows))
 
 
+def scaled_where_known(scaler: Any, rows: np.ndarray) -> np.ndarray:
+    """Return target rows as the network learns them, NaN where they are not known."""
+    is_missing = np.isnan(rows)
+    if not is_missing.any():
+        return scaled(scaler, rows)
+    # In place of what is missing, scalers take a number that is known.
+    flat = rows.reshape(-1, rows.shape[-1])
+    known = flat[(~np.isnan(flat)).argmax(axis=0), np.arange(flat.shape[1])]
+    filled = np.where(is_missing, np.where(np.isnan(known), 0.0, known), rows)
+    return np.where(is_missing, np.nan, scaled(scaler, filled))
+
+
 def dense(rows: Any) -> np.ndarray:
     """Return rows as a dense array of float64, with columns."""
     array = np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
@@ -68,7 +90,7 @@ def table(rows: np.ndarray) -> np.ndarray:
 
 
 class Columns:
-    """Statistics of the columns of rows, the constant ones left out.
+    """Statistics of the columns of rows, the constant ones left out, and NaN wherever it is.
 
     Parameters
     ----------
@@ -87,14 +109,14 @@ class Columns:
 
     def __init__(self, rows: np.ndarray) -> None:
         every = table(rows)
-        low, high = every.min(axis=0), every.max(axis=0)
+        low, high = np.fmin.reduce(every), np.fmax.reduce(every)
         self.values = every
         self.numbers = np.flatnonzero(high > low)
         varying = every if len(self.numbers) == every.shape[1] else every[:, self.numbers]
         self.low, self.high = low[self.numbers], high[self.numbers]
-        self.mean = varying.mean(axis=0)
+        self.mean = np.nanmean(varying, axis=0)
         tiny = np.finfo(np.float64).tiny  # the squares of 1e-200 are 0
-        self.sd = np.maximum(varying.std(axis=0), tiny)
+        self.sd = np.maximum(np.nanstd(varying, axis=0), tiny)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -103,6 +125,12 @@ class Columns:
     def varying(self) -> np.ndarray:
         """The values of the columns that vary."""
         return self.values[:, self.numbers]
+
+
+def middle_90(values: np.ndarray) -> Any:
+    """Return between which numbers the middle 90 % of each column lie, NaN left out."""
+    function = np.nanpercentile if np.isnan(values).any() else np.percentile
+    return function(values, [5, 95], axis=0)
 
 
 def column_name(columns: Any, number: int) -> str:

@@ -343,7 +343,8 @@ default=None
         if y is not None:
             y = self.targets_.check(self, y, "y")
             self.targets_.match(y, "y")
-        return self._as_subject(self.network_, X, y, self.loss)
+        loss = self.targets_.make_losses(self.loss, self._routed_to("loss"))
+        return self._as_subject(self.members_[0], X, y, loss)
 
 
 def _by_name(argument: str, data: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from sklearn.base import ClassifierMixin
 from .._structure import each, parts
 from .._validation import check_same_length, check_weights
 from ..bridge import ScaledNetwork, register_network
-from ..checks import Subject
 from ..targets import Labels, Targets, share_of_right, targets_of_labels
 from ._base import BaseScaledKeras
 
@@ -148,7 +147,7 @@ default="auto"
     history_ : dict of list
         Loss and metrics per epoch.
     findings_ : list of Finding
-        Where the network and its scaling do not fit, found when ``fit`` began.
+        Where the network does not fit its scaling or its labels, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}
@@ -356,9 +355,6 @@ default="auto"
             missing_label=self.missing_label,
             loss=self.loss,
         )
-
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        return Subject(network, self.input_scaler_, X=X, are_labels=True)
 
 
 def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:

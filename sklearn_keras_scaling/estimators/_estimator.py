@@ -247,6 +247,10 @@ class ScaledKerasEstimator(PredictsDistributions):
         found: dict[str, Any] = self.targets_.by_output
         return found
 
+    def _decoded(self, X: Any) -> Any:
+        """Return what the exported model does: numbers, and probabilities of labels."""
+        return self._predict(X)
+
     # Targets
 
     def _new_targets(self, y: Any, name: str) -> Targets:

@@ -73,10 +73,6 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         """Return new targets for the kind of ``y``."""
 
     @abstractmethod
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        """Return what is checked of a network and rows."""
-
-    @abstractmethod
     def _open_stream(
         self, dataset: Any, name: str, visit: Callable[[Rows, bool], None], learns: bool = False
     ) -> Stream:
@@ -250,6 +246,15 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         if is_first and before is None:
             self._find(network, rows, loss)
         return network, trained, loss
+
+    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
+        """Return what is checked of a network and rows."""
+        return Subject(
+            *(network, self.input_scaler_, self.targets_.scalers, X, y),
+            loss=loss,
+            has_loss_weights="loss_weights" in self._routed_to("compile"),
+            kinds=self.targets_.kinds,
+        )
 
     def _find(self, network: Any, rows: Rows, loss: Any) -> None:
         """Set what does not fit, and warn of what is severe."""

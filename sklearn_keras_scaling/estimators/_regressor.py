@@ -10,7 +10,6 @@ from sklearn.base import RegressorMixin
 
 from .._structure import each, names, part, parts
 from ..bridge import ScaledNetwork, register_network
-from ..checks import Subject
 from ..data import flat
 from ..scaling import chosen, routed_of
 from ..targets import Numbers, TargetColumns, Targets, r2_of_known
@@ -138,7 +137,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     history_ : dict of list
         Per epoch: ``loss`` in scaled space and the metrics in target units.
     findings_ : list of Finding
-        Where the network and its scaling do not fit, found when ``fit`` began.
+        Where the network does not fit its scaling or its targets, found when ``fit`` began.
     n_iter_ : int
         Epochs of the last fit.
     engine_ : {"compiled", "keras"}
@@ -309,7 +308,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
     @property
     def target_scaler_(self) -> Any:
         """The fitted target scaler, or a dict with one for each output."""
-        return each(lambda _, target: target.scaler_, self.targets_.by_output)
+        return self.targets_.scalers
 
     @property
     def n_outputs_(self) -> int:
@@ -349,14 +348,6 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
             return target.bound(key, *(routed_of(one, key, every) for one in routed))
 
         return Targets(each(new, outputs), columns)
-
-    def _as_subject(self, network: Any, X: Any, y: Any, loss: Any) -> Subject:
-        return Subject(
-            *(network, self.input_scaler_, self.target_scaler_, X, y),
-            loss="mean_squared_error" if loss is None else loss,
-            has_loss_weights="loss_weights" in self._routed_to("compile"),
-            in_target_units=self.loss_units == "target",
-        )
 
 
 @register_network(ScaledKerasRegressor)

@@ -26,8 +26,9 @@ class TargetColumns:
     ----------
     numbers : dict of list of int
         Columns of each output.
-    order : tuple of int
-        Puts the outputs' columns, side by side, back into the table's order.
+    order : tuple of int or None
+        Puts the outputs' columns, side by side, back into the table's order; None if they need
+        not be all of it.
 
     Raises
     ------
@@ -58,7 +59,7 @@ class TargetColumns:
                 f"target_columns must have each of the {shape[1]} columns of y once, got "
                 f"{self.numbers}."
             )
-        self.order = tuple(np.argsort(order).tolist())
+        self.order = None if may_leave_out else tuple(np.argsort(order).tolist())
         self._width, self._is_frame = shape[1], hasattr(y, "iloc")
         self._alone = {
             name for name, chosen in columns.items() if may_leave_out and np.ndim(chosen) == 0
@@ -86,7 +87,7 @@ class TargetColumns:
 
     def join(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the outputs, in the order of the parameter, as a table in the order of fit."""
-        return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order)]
+        return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order or ())]
 
     def as_frame(self, outputs: dict[str, np.ndarray]) -> Any:
         """Return the outputs as a data frame with the columns of that of fit; else as they are."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..bridge import widest_float
+from ..checks import TargetKind
 from ..distributions import Distribution, make_distribution, sample
 from ..maps import Map, rows_not_finite
 from ..scalers import StandardScaler
@@ -46,6 +47,11 @@ class DistributedNumbers(Numbers):
         made = make_distribution(self.distribution, routed, parameter)
         assert made is not None  # None is plain, or was refused for its parameters
         self.distribution_ = made
+
+    @property
+    def kind(self) -> TargetKind:
+        """A distribution of each number."""
+        return TargetKind("distribution", self.distribution_)
 
     # Raw values
 

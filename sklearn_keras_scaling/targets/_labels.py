@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_classes, check_column, read_labels
+from ..checks import TargetKind
 from ..maps import IDENTITY, BothClasses, Chain, Inverse, Map, Squeeze
 from ..training import (
     LabelsLoss,
@@ -80,6 +81,11 @@ class Labels(Target):
         self.loss = loss
         self.metrics = metrics
         self.weight = weight
+
+    @property
+    def kind(self) -> TargetKind:
+        """One label."""
+        return TargetKind("label")
 
     # Raw values
 

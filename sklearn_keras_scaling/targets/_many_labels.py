@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_classes, read_labels
+from ..checks import TargetKind
 from ..training import LabelsMetric, chosen_metric, loss_name, make_loss
 from ._class_weights import of_each_column, weights_of_classes
 from ._gaps import known, known_values
@@ -72,6 +73,11 @@ class ManyLabels(Target):
         self.loss = loss
         self.metrics = metrics
         self.weight = weight
+
+    @property
+    def kind(self) -> TargetKind:
+        """Several labels."""
+        return TargetKind("labels")
 
     # Raw values
 

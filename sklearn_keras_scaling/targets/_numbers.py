@@ -10,6 +10,7 @@ import numpy as np
 from .._optional import is_stock
 from .._validation import check_targets
 from ..bridge import widest_float
+from ..checks import TargetKind
 from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
@@ -104,13 +105,24 @@ class Numbers(Target):
     def _make_distribution(self, routed: Any) -> None:
         """Make what the network says of each number, where that is more than the number."""
 
+    @property
+    def kind(self) -> TargetKind:
+        """Numbers."""
+        return TargetKind(in_target_units=self.loss_units == "target")
+
     # Raw values
 
     def check(self, estimator: Any, y: Any, argument: str) -> np.ndarray:
         """Return numbers as float64, NaN where they are not known."""
         if self._names is None:
             self._names = list(getattr(y, "columns", ())) or None
-        return check_targets(estimator, y, argument)
+        try:
+            return check_targets(estimator, y, argument)
+        except ValueError as error:
+            if "has text" in str(error):
+                message = f"{error} Labels are for ScaledKerasClassifier, or for targets "
+                raise ValueError(f"{message}'labels' of ScaledKerasEstimator.") from error
+            raise
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the shape of a row."""

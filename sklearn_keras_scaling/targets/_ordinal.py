@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import TargetKind
 from ..maps import OrderedClasses
 from ._labels import Labels
 from ._probabilities import check_probabilities
@@ -57,6 +58,11 @@ class Ordinal(Labels):
             weight=weight,
         )
         self.order = order
+
+    @property
+    def kind(self) -> TargetKind:
+        """Several labels: to be above each class but the last."""
+        return TargetKind("labels")
 
     def learn(self, y: np.ndarray, more: bool = False) -> None:
         """Learn the classes, and the shape of a row."""

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._structure import named
+from ..checks import TargetKind
 from ..maps import IDENTITY, Map
 from ._views import OverMembers
 
@@ -50,6 +51,11 @@ class Target(BaseEstimator, ABC):
         target = clone(self)
         target.name_ = name
         return target
+
+    @property
+    @abstractmethod
+    def kind(self) -> TargetKind:
+        """What the network says of it, for checks."""
 
     # Raw values
 

@@ -125,6 +125,16 @@ class Targets:
         """Return what a validation split is stratified by: the labels of one target alone."""
         return None if self.are_several else self.by_output.strata(y)
 
+    @property
+    def scalers(self) -> Any:
+        """The fitted scalers, None of labels."""
+        return self._each(lambda _, target: target.scaler_)
+
+    @property
+    def kinds(self) -> Any:
+        """What the network says of each target, for checks."""
+        return self._each(lambda _, target: target.kind)
+
     def fit(self, y: Any, weight: Any, method: str, is_new: bool, series: Any) -> None:
         """Fit what scales the values, or let it go on."""
 
@@ -301,31 +311,53 @@ class Targets:
         return self._each(lambda _, target, output: target.decode(output), outputs)
 
     def views(self, kind: str, q: float | None = None) -> Any:
-        """Return the maps from the network's outputs to something else that they say."""
-        return self._each(lambda _, target: target.view(kind, q))
+        """Return the maps from the network's outputs to something else that they say.
+
+        Of several outputs, those of the ones that say it.
+
+        Raises
+        ------
+        ValueError
+            If none says it.
+        """
+        return self._some(lambda _, target: target.view(kind, q))
 
     def see(self, outputs: Any, kind: str, q: float | None = None) -> Any:
         """Return what the outputs say, in raw units."""
 
-        def of(_: Any, map_: Map, output: np.ndarray) -> Any:
-            return map_.forward(output.astype(np.float64), np)
+        def of(name: Any, map_: Map) -> Any:
+            return map_.forward(part(outputs, name).astype(np.float64), np)
 
-        return each(of, self.views(kind, q), outputs)
+        return each(of, self.views(kind, q))
 
     def ask(self, method: str, outputs: Any, *given: Any) -> Any:
-        """Return what a method of each target makes of its output.
+        """Return what a method of each target that has it makes of its output.
 
         Arguments are the same for all targets, but for values in the structure of the outputs.
         """
 
-        def of(name: Any, target: Target, output: np.ndarray) -> Any:
+        def of(name: Any, target: Target) -> Any:
             own = (part(one, name) if isinstance(one, dict) else one for one in given)
             function = getattr(target, method, None)
             if function is None:
                 raise ValueError(target.no_distribution(method))
-            return function(output.astype(np.float64), *own)
+            return function(part(outputs, name).astype(np.float64), *own)
 
-        return self._each(of, outputs)
+        return self._some(of)
+
+    def _some(self, function: Any) -> Any:
+        """Return what a function makes of the targets for which it raises no ``ValueError``."""
+        if not self.are_several:
+            return function(None, self.by_output)
+        found, refused = {}, None
+        for name, target in self.by_output.items():
+            try:
+                found[name] = function(name, target)
+            except ValueError as error:
+                refused = refused or error
+        if refused is not None and not found:
+            raise refused
+        return found
 
     def warnings(self, outputs: Any, predicted: Any) -> list[str]:
         """Return what must be told of predictions."""
