@@ -60,6 +60,10 @@ BACKENDS = {
     "fold_edges": but("scaling_that_is_not_read", "what_to_give", "all_regularizers"),
     "fold_models": but("a_refusal_names", "regularizers_are", "arguments_that", "the_report"),
     "from_keras": ALL,
+    "labels": only(
+        "labels_come_back[^(no axis|ordinal|columns with gaps|members)",
+        *("steps_without", "labels_that_are", "a_batch_without"),
+    ),
     "layers": ALL,
     "layers_instance": but("a_file_loads_where_the_layers_alone"),
     "layers_keras": but(
@@ -82,6 +86,7 @@ JAX = {
     "batchnorm": ALL,
     "checks": but("no_finding_on_stock_networks", "large_data_are_sampled"),
     "inputs": ALL,
+    "labels": only("gaps_train", "ordinal_labels"),
     "shared_loops": only("fits_of_a_distribution", "deltas_of_huber"),
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
@@ -135,6 +140,7 @@ ANY_VERSION = {
         *("a_classifiers_metric", "frozen_layers", "early_stopping", "reduce_on", "a_schedule_"),
         *("a_train_step[keras", "mixed_float16[keras", "losses_weights_and[heads"),
     ),
+    "labels": but("labels_come_back", "a_row_without", "sequences_in"),
     "layers": but("the_example", "masked_steps", "another_rank"),
     "layers_instance": only("a_forecaster", "the_gradient", "there_and_back", "a_file_loads"),
     "layers_keras": only("a_model_takes", "the_output_shape", "a_compiled_model[True"),

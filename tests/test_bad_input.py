@@ -312,10 +312,9 @@ def test_values_that_a_scaler_cannot_take():
             r"y has one class only \(0\.0\), but a classifier needs at least",
         ),
         (Y, "Unknown label type: continuous"),
-        (3.0 * np.eye(3)[LABELS], r"Labels of shape \(12, 3\) must be 0 or 1, one column a label"),
-        (np.eye(3)[LABELS][:, :, None], "y: Found array with dim 3"),
-        ([np.nan, *LABELS[1:]], r"Input y contains NaN[\s\S]*value of y is in row 0\. Impute"),
-        (np.array([np.nan, *"abcabcabcab"], dtype=object), r"value of y is in row 0\. Impute"),
+        ([np.inf, *LABELS[1:]], r"Input y contains infinity[\s\S]*of y is in row 0\. Impute"),
+        ([np.nan] * 12, "y has no known target in any row that counts"),
+        ([[0, 1], [1]] * 6, "y: setting an array element"),
         (None, "requires y to be passed, but the target y is None"),
     ],
 )

@@ -89,7 +89,9 @@ def test_labels_of_all_batches_are_known():
         classifier.fit(make(X[order], labels[order]))
         assert classifier.classes_.tolist() == ["high", "low", "mid"]
         # "balanced": as many rows in all as there are, and as many of each class.
-        np.testing.assert_allclose(classifier._class_weights(), 100 / (3 * np.array([10, 50, 40])))
+        target = classifier.targets_.by_output
+        weights = target.weights(target.classes_, None, None, trains=True)
+        np.testing.assert_allclose(weights, 100 / (3 * np.array([10, 50, 40])))
 
 
 def test_named_inputs_and_outputs_come_in_batches():

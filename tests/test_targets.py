@@ -267,8 +267,6 @@ def test_several_labels_a_row():
     assert np.isfinite(scores).all()
     with pytest.raises(ValueError, match=r"is for one class a row, but y has several labels"):
         ScaledKerasClassifier(**ONE_EPOCH, loss="categorical_crossentropy").fit(X, y)
-    with pytest.raises(ValueError, match=r"class_weight is for one label a row"):
-        ScaledKerasClassifier(**ONE_EPOCH, class_weight="balanced").fit(X, y)
 
 
 def test_class_weights(wine):

@@ -12,7 +12,8 @@ def check_missing_label(missing_label: Any) -> None:
     """Raise ``ValueError`` unless it is one label, or None."""
     if missing_label is not None and not isinstance(missing_label, str | Number | np.generic):
         raise ValueError(
-            f"missing_label must be one value, such as -1 or '?', or None, got {missing_label!r}."
+            f"missing_label must be one value, such as -1 or '?', got {missing_label!r}. "
+            "None and NaN are always taken for missing."
         )
 
 

@@ -126,4 +126,5 @@ def _columns(y: Any, labels: np.ndarray, class_weight: Any, own: dict[str, Any])
         return bound
 
     columns = TargetColumns({name: [i] for i, name in enumerate(outputs)}, y)
-    return Targets(each(new, columns.numbers), columns)
+    advice = ". Or pass labels='sequence' if the columns are steps, with the same classes"
+    return Targets(each(new, columns.numbers), columns, advice)

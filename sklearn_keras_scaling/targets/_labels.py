@@ -12,7 +12,6 @@ from ..maps import IDENTITY, BothClasses, Chain, Inverse, Map, Squeeze
 from ..training import (
     LabelsLoss,
     LabelsMetric,
-    MissingLoss,
     chosen_metric,
     loss_name,
     make_loss,
@@ -20,7 +19,7 @@ from ..training import (
 )
 from ._class_weights import weights_of_classes
 from ._gaps import known, known_values
-from ._probabilities import check_probabilities, refuse_logits
+from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._scores import share_of_right
 from ._target import Target, spread
 
@@ -38,7 +37,11 @@ class Labels(Target):
     missing_label : object, default=None
         Another label that is not known.
     loss : object, default=None
-        As given to the estimator; it decides whether two classes have one column or two.
+        Loss; None is the cross-entropy. It decides whether two classes have one column or two.
+    metrics : list, default=None
+        Names, functions, ``keras.metrics.Metric``.
+    weight : float, default=1.0
+        Of the loss against those of other targets.
 
     Attributes
     ----------
@@ -46,6 +49,14 @@ class Labels(Target):
         The labels, sorted.
     shape_ : tuple of int
         Of the labels of a row; empty for one.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling import Labels
+    >>> target = Labels("balanced", missing_label=-1).bound()
+    >>> target.learn(np.array([[3, -1], [5, 3]]))
+    >>> target.classes_, target.shape_
+    (array([3, 5]), (2,))
     """
 
     classes_: np.ndarray
@@ -238,7 +249,9 @@ class Labels(Target):
             )
         self._is_sparse = name.startswith("sparse")
         if self._layout == "cells":
-            return MissingLoss(made)
+            return loss_of_cells(
+                made, f"the network returns one without an axis for each of {self.shape_} labels"
+            )
         return LabelsLoss(made) if self._by_cells else made
 
     @property
@@ -289,6 +302,7 @@ class Labels(Target):
 
     def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which labels are predicted as they are, and which are known."""
+        self._match_shape(y, "y")
         is_known = self.known(y)
         if is_known is None:
             return np.asarray(y == predicted, dtype=bool), np.ones(y.shape, dtype=bool)

@@ -9,12 +9,12 @@ import numpy as np
 
 from .._validation import check_classes, read_labels
 from ..checks import TargetKind
-from ..training import LabelsMetric, MissingLoss, chosen_metric, loss_name, make_loss
+from ..training import LabelsMetric, chosen_metric, loss_name, make_loss
 from ._class_weights import of_each_column, weights_of_classes
 from ._gaps import known, known_values
 from ._labels import metrics_of_output
 from ._one_hot import are_binary
-from ._probabilities import check_probabilities, refuse_logits
+from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
 from ._scores import share_of_right
 from ._target import Target, spread
 
@@ -35,11 +35,23 @@ class ManyLabels(Target):
         Another value that is not known.
     loss : object, default=None
         Loss; None is "binary_crossentropy".
+    metrics : list, default=None
+        Names, functions, ``keras.metrics.Metric``.
+    weight : float, default=1.0
+        Of the loss against those of other targets.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
         The numbers of the columns.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling import ManyLabels
+    >>> target = ManyLabels({1: 3.0}).bound()
+    >>> target.learn(np.array([[1.0, 0.0], [np.nan, 1.0]]))
+    >>> target.classes_
+    array([0, 1])
     """
 
     classes_: np.ndarray
@@ -186,8 +198,9 @@ class ManyLabels(Target):
                 f"loss={loss_name(made)!r} is for one class a row, but y has several labels a row. "
                 "Use 'binary_crossentropy'."
             )
-        has_cells = self._by_cells or self.class_weight is not None
-        return MissingLoss(made) if has_cells else made
+        if not self._by_cells and self.class_weight is None:
+            return made
+        return loss_of_cells(made, "labels weigh each by itself or are not known")
 
     def make_metrics(self, metrics: Any) -> list[Any]:
         """Return metrics of labels and their probabilities."""
@@ -216,6 +229,7 @@ class ManyLabels(Target):
 
     def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows are predicted in all known labels, and which have any."""
+        self.match(y, "y")
         is_missing = _is_missing(y)
         is_right = np.all((y == predicted) | is_missing, axis=1)
         return np.asarray(is_right), np.any(~is_missing, axis=1)

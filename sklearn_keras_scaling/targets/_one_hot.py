@@ -16,7 +16,7 @@ class OneHot(Labels):
 
     Parameters
     ----------
-    class_weight, missing_label, loss
+    class_weight, missing_label, loss, metrics, weight
         As those of :class:`Labels`; the labels are the names or numbers of the columns.
 
     Attributes

@@ -22,14 +22,22 @@ class Ordinal(Labels):
     ----------
     order : True or sequence, default=True
         The labels from low to high; True sorts them.
-    class_weight, missing_label, loss
+    class_weight, missing_label, loss, metrics, weight
         As those of :class:`Labels`; the loss is of the cumulative probabilities, by default
-        "binary_crossentropy".
+        "binary_crossentropy", metrics are of the classes.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels from low to high.
+
+    Examples
+    --------
+    >>> from sklearn_keras_scaling import Ordinal
+    >>> target = Ordinal(["low", "mid", "high"]).bound()
+    >>> target.learn(np.array(["high", "low"]))
+    >>> target.classes_.tolist()
+    ['low', 'mid', 'high']
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Ordinal(Labels):
         self._put_in_order()
 
     def _put_in_order(self) -> None:
+        check_order(self.order)
         if isinstance(self.order, bool | np.bool_):
             return
         order = np.asarray(self.order)

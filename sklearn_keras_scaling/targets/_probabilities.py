@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._optional import keras
-from ..training import loss_name
+from ..training import MissingLoss, loss_name
 
 
 def check_probabilities(output: np.ndarray, network: str, advice: str, add_up: bool) -> None:
@@ -40,3 +40,20 @@ def refuse_logits(loss: Any) -> None:
             "probabilities for predict_proba. End it with a sigmoid or softmax and use "
             "from_logits=False."
         )
+
+
+def loss_of_cells(loss: Any, reason: str) -> Any:
+    """Return a loss with a number for each cell, of targets that are 0 or 1, or not known.
+
+    Raises
+    ------
+    ValueError
+        If the loss of a cell depends on others.
+    """
+    try:
+        return MissingLoss(loss)
+    except ValueError as error:
+        raise ValueError(
+            f"loss={loss_name(loss)!r} is no mean over the probabilities of a row, but {reason}. "
+            "Use 'binary_crossentropy'."
+        ) from error

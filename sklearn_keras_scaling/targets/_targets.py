@@ -27,11 +27,16 @@ class Targets:
         New ones, by the name of the network's output.
     columns : TargetColumns, default=None
         Where a table has them.
+    advice : str, default=""
+        What else to do where a network has other outputs.
     """
 
-    def __init__(self, by_output: Any, columns: TargetColumns | None = None) -> None:
+    def __init__(
+        self, by_output: Any, columns: TargetColumns | None = None, advice: str = ""
+    ) -> None:
         self.by_output = by_output
         self.columns = columns
+        self.advice = advice
         self._output_order: list[str] | None = None
 
     @property
@@ -41,7 +46,8 @@ class Targets:
 
     def going_on(self) -> Targets:
         """Return a copy that may go on learning."""
-        return Targets(each(lambda _, target: target.going_on(), self.by_output), self.columns)
+        by_output = each(lambda _, target: target.going_on(), self.by_output)
+        return Targets(by_output, self.columns, self.advice)
 
     # Raw values
 
@@ -87,7 +93,7 @@ class Targets:
             For errors.
         """
         is_dict = isinstance(weight, Mapping) and self.are_several
-        if not is_dict and (weight is None or isinstance(weight, Mapping) or np.ndim(weight) < 2):
+        if not is_dict and (weight is None or isinstance(weight, Mapping) or _ndim(weight) < 2):
             return None
         given = weight
         if self.columns is not None and not is_dict:
@@ -198,7 +204,7 @@ class Targets:
                     network,
                     outputs,
                     f"y has the outputs {sorted(self.by_output)}. Return a dict of outputs with "
-                    "these keys, or name the output layers so",
+                    f"these keys, or name the output layers so{self.advice}",
                 )
         elif not hasattr(outputs, "shape"):
             refuse_outputs(network, outputs, self.by_output.expected)
@@ -373,6 +379,11 @@ def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
 def _own(weight: Any, name: Any) -> np.ndarray | None:
     own: np.ndarray | None = part(weight, name) if isinstance(weight, dict) else weight
     return own
+
+
+def _ndim(weight: Any) -> int:
+    # Of objects, so that lists of different lengths are refused by name, later.
+    return int(getattr(weight, "ndim", None) or np.asarray(weight, dtype=object).ndim)
 
 
 def _read(argument: str, y: np.ndarray, weight: Any) -> np.ndarray:
