@@ -287,3 +287,16 @@ def test_a_missing_backend_is_explained():
     )
     assert found.returncode != 0
     assert "Install one, for example with `pip install keras tensorflow`" in found.stderr
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 3), 1), ((2, 4, 4), 2), ((3, 3, 3), 1)])
+def test_axes_of_one_length_are_told_apart(shape, axis):
+    # TensorFlow's add takes a second operand with one long axis for a bias of the last one.
+    raw = np.random.default_rng(0).normal(size=(20, *shape)) + np.arange(np.prod(shape)).reshape(
+        shape
+    )
+    for scaler in (sks.StandardScaler(axis=axis).fit(raw), sks.MinMaxScaler(axis=axis).fit(raw)):
+        scaled = scaler.transform(raw)
+        np.testing.assert_allclose(to_keras(scaler)(raw), scaled, atol=2e-6)  # as float32
+        back = to_keras(scaler, inverse=True, dtype="float64")(scaled)
+        np.testing.assert_allclose(back, raw, rtol=1e-6, atol=1e-6)

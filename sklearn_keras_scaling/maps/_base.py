@@ -214,7 +214,8 @@ class Affine(Map):
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``z * scale + loc``."""
-        return xp.add(xp.multiply(z, self.scale), self.loc)
+        # The constant first: as the second one, TensorFlow's add takes it for a bias.
+        return xp.add(self.loc, xp.multiply(z, self.scale))
 
     def domain_behind(self, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
         """Return what the ends become."""
@@ -288,7 +289,7 @@ class MultiplyAdd(Affine):
         """Return ``x * factor + offset``."""
         if is_narrow(xp):
             return super().forward(x, xp)
-        return xp.add(xp.multiply(x, self.factor), self.offset)
+        return xp.add(self.offset, xp.multiply(x, self.factor))
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return ``(z - offset) / factor``."""
