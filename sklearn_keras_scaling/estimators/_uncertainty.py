@@ -162,7 +162,11 @@ class PredictsDistributions(BaseScaledKeras):
             self.targets_.views(*one)  # before anything is computed
         outputs = self._outputs(X)
         found = [self.targets_.see(outputs, *one) for one in asked]
-        return self._joined(each(lambda _, *one: np.stack(one, axis=-1), *found))
+        # Those of members come from a search, which ends at 1e-10 in scaled space.
+        beside = each(
+            lambda _, *one: np.maximum.accumulate(np.stack(one, axis=-1), axis=-1), *found
+        )
+        return self._joined(beside)
 
     def _joined(self, by_output: Any) -> Any:
         columns = self.targets_.columns
