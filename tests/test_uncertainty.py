@@ -1,7 +1,10 @@
 """Distributions and ensembles in raw units: laws for any network's outputs, and fitted ones."""
 
+import copy
 import functools
+from dataclasses import dataclass
 
+import joblib
 import keras
 import numpy as np
 import pandas as pd
@@ -9,7 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+from sklearn.base import clone
+from sklearn.metrics import mean_pinball_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, PowerTransformer, QuantileTransformer
 
 from sklearn_keras_scaling import (
     Laplace,
@@ -18,10 +25,13 @@ from sklearn_keras_scaling import (
     Quantiles,
     ScaledKerasRegressor,
     StudentT,
+    UnsupportedTransformerError,
     ZeroInflatedLogNormal,
     certify,
+    register_distribution,
     to_keras,
 )
+from sklearn_keras_scaling._structure import each, part
 from sklearn_keras_scaling.maps import IDENTITY, Affine, Chain
 from sklearn_keras_scaling.scaling import as_map
 from sklearn_keras_scaling.targets._views import Mean, Quantile, Seen, Std
@@ -324,7 +334,6 @@ Y = 1e3 + 50.0 * X[:, 0] + 20.0 * RNG.normal(size=60) * np.exp(0.3 * X[:, 1])
 TWO = np.c_[Y, np.exp(X[:, 1])]
 EAGER = {**QUICK, "epochs": 2, "compile__run_eagerly": True}
 NAMES = ["normal", "student_t", "laplace", "quantiles", "zero_inflated_lognormal"]
-ASKED = ("mean", "std", "quantile_0.05", "quantile_0.9")
 TARGETS = {
     "row": Y,
     "column": Y[:, None],
@@ -382,35 +391,318 @@ def test_results_have_the_shape_of_the_targets(name, kind):
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_what_is_exported_is_what_the_host_says(name, kind, tmp_path):
     regressor = fitted(name, kind)
-    model = to_keras(regressor, outputs=ASKED)
+    first = "quantile_0.5" if name == "quantiles" else "mean"  # what is predicted
+    asked = (first, "std", "quantile_0.05", "quantile_0.9")
+    model = to_keras(regressor, outputs=asked)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     found = {key: numbers(one) for key, one in model(X).items()}
-    expected = said(regressor)
-    assert set(found) == set(expected)
-    for key, one in expected.items():
-        assert found[key].shape == one.shape
-        # float32 of outputs of order 1, seen through the scale.
-        assert np.abs(found[key] - one).max() < 1e-5 * spread_of(regressor, key)
-        np.testing.assert_array_equal(numbers(loaded(X)[key]), found[key])
-    certificate = certify(regressor, model, X, outputs=ASKED)
-    assert certificate.given < 1e-3
-
-
-def said(regressor):
-    mean, std = regressor.predict(X, return_std=True)
-    if regressor.targets_.by_output is not None:
-        view = regressor._say(X, ("mean",))
     low, high = (regressor.predict_quantiles(X, q) for q in (0.05, 0.9))
-    every = dict(zip(ASKED, (mean, std, low, high), strict=True))
-    found = {}
-    for name, one in every.items():
-        several = one if isinstance(one, dict) else {None: one}
-        for key, y in several.items():
-            y = y[..., 0] if name.startswith("quantile") else y
-            found[name if key is None else f"{key}_{name}"] = y
-    return found
+    every = [*regressor.predict(X, return_std=True), low, high]
+    every[2:] = [each(lambda _, y: y[..., 0], one) for one in every[2:]]
+    targets = TARGETS[kind] if isinstance(TARGETS[kind], dict) else {None: TARGETS[kind]}
+    assert set(found) == {f"{key}_{one}" if key else one for key in targets for one in asked}
+    for key, y in targets.items():
+        for one, expected in zip(asked, every, strict=True):
+            raw = found[f"{key}_{one}" if key else one]
+            expected = part(expected, key)
+            assert raw.shape == expected.shape
+            # Float32 of outputs of order 1, seen through the scale, and of large numbers.
+            bound = 1e-5 * (np.asarray(y).std(axis=0) + np.abs(expected))
+            assert (np.abs(raw - expected) <= bound).all()
+    for key, one in loaded(X).items():
+        np.testing.assert_array_equal(numbers(one), found[key])
+    assert certify(regressor, model, X, outputs=asked).given < 1e-4
 
 
-def spread_of(regressor, key):
-    return 1e3
+def test_pickles_and_clones(tmp_path):
+    regressor = fitted("quantiles", "two")
+    joblib.dump(regressor, tmp_path / "regressor")
+    loaded = joblib.load(tmp_path / "regressor")
+    np.testing.assert_array_equal(loaded.predict_interval(X), regressor.predict_interval(X))
+    levels = {"distribution": "quantiles", "distribution__quantiles": (0.1, 0.25, 0.9)}
+    other = clone(regressor).set_params(**levels)
+    assert clone(other).get_params()["distribution__quantiles"] == (0.1, 0.25, 0.9)
+    other.fit(X, Y)
+    assert other.network_.output_shape == (None, 3)
+    assert other.targets_.by_output.distribution_ == Quantiles((0.1, 0.25, 0.9))
+    # Its own level is what the network says, unless they cross.
+    outputs = np.sort(other.network_.predict(other.input_scaler_.transform(X), verbose=0))
+    raw = outputs * Y.std() + Y.mean()
+    np.testing.assert_allclose(other.predict_quantiles(X, (0.1, 0.25, 0.9)), raw, rtol=1e-6)
+
+
+def test_parameters_of_a_distribution_are_searched():
+    regressor = ScaledKerasRegressor(**EAGER, distribution="student_t")
+    search = GridSearchCV(regressor, {"distribution__df": [3, 30]}, cv=2, error_score="raise")
+    pipeline = make_pipeline(FunctionTransformer(), search).fit(X, Y)
+    best = search.best_estimator_
+    assert best.targets_.by_output.distribution_ == StudentT(search.best_params_["distribution__df"])
+    model = to_keras(pipeline, outputs=("std", "quantile_0.25"))
+    assert certify(pipeline, model, X, outputs=("std", "quantile_0.25")).given < 1e-4
+    found = numbers(model(X)["std"])
+    np.testing.assert_allclose(found, best.predict(X, return_std=True)[1], rtol=1e-5)
+
+
+@register_distribution("test_half_normal")
+@dataclass(frozen=True)
+class Halved(Normal):
+    """A distribution of one's own: a normal one with a factor."""
+
+    factor: float = 0.5
+
+    def parameters(self, outputs, xp):
+        loc, scale = super().parameters(outputs, xp)
+        return loc, scale * self.factor
+
+
+def test_a_distribution_of_ones_own(tmp_path):
+    given = {"distribution": "test_half_normal", "distribution__factor": 0.25}
+    regressor = ScaledKerasRegressor(**{**EAGER, "epochs": 1}, **given).fit(X, Y)
+    _, std = regressor.predict(X, return_std=True)
+    outputs = regressor.network_.predict(regressor.input_scaler_.transform(X), verbose=0)
+    _, scale = Normal().parameters(outputs, np)
+    np.testing.assert_allclose(std, scale * 0.25 * Y.std(), rtol=1e-6)
+    model = to_keras(regressor, outputs="std")
+    model.save(tmp_path / "model.keras")
+    found = keras.saving.load_model(tmp_path / "model.keras")(X)["std"]
+    np.testing.assert_allclose(numbers(found), std, rtol=1e-5)
+
+
+# Metrics
+
+
+def test_metrics_while_training_are_those_of_what_is_predicted():
+    metrics = ["crps", "coverage_0.8", "interval_width_0.8", "pinball_0.05", "mae"]
+    still = {**EAGER, "epochs": 1, "optimizer__learning_rate": 0.0}
+    regressor = ScaledKerasRegressor(**still, distribution="normal", metrics=metrics, loss="crps")
+    regressor.fit(X, Y, X_val=X, y_val=Y)
+    mean, std = regressor.predict(X, return_std=True)
+    low, high = regressor.predict_interval(X, 0.8).T
+    pinball = mean_pinball_loss(Y, regressor.predict_quantiles(X, 0.05)[:, 0], alpha=0.05)
+    z = (Y - mean) / std
+    normal = stats.norm()
+    crps = std * (z * (2 * normal.cdf(z) - 1) + 2 * normal.pdf(z) - 1 / np.sqrt(np.pi))
+    history = {name: values[0] for name, values in regressor.history_.items()}
+    expected = {
+        "crps": crps.mean(),
+        "coverage_0.8": np.mean((low <= Y) & (Y <= high)),
+        "interval_width_0.8": np.mean(high - low),
+        "pinball_0.05": pinball,
+        "mae": np.abs(Y - mean).mean(),
+    }
+    for name, value in expected.items():
+        assert history[f"val_{name}"] == pytest.approx(value, rel=1e-4)  # float32
+        assert history[name] == pytest.approx(value, rel=1e-4)
+    assert history["loss"] == pytest.approx(crps.mean() / Y.std(), rel=1e-4)
+
+
+# What is predicted
+
+
+SKEWED = np.exp(2.0 + RNG.normal(size=60))
+STILL = {**EAGER, "epochs": 1}
+
+
+def test_behind_a_power_the_median_is_predicted_and_a_mean_does_not_exist():
+    given = {**STILL, "distribution": "normal", "target_scaler": PowerTransformer()}
+    regressor = ScaledKerasRegressor(**given).fit(X, SKEWED)
+    median = regressor.predict_quantiles(X, 0.5)[:, 0]
+    np.testing.assert_array_equal(regressor.predict(X), median)
+    text = "of y does not exist for all that the network may say: target_scaler=PowerTransformer"
+    for ask in (
+        lambda: regressor.predict(X, return_std=True),
+        lambda: to_keras(regressor, outputs=("mean",)),
+    ):
+        with pytest.raises(ValueError, match=text):
+            ask()
+    before = dict(vars(regressor))
+    regressor.target_statistic = "mean"
+    with pytest.raises(ValueError, match=f"mean {text}.*Ask for quantiles, or use an affine"):
+        regressor.fit(X, SKEWED)
+    assert vars(regressor) == {**before, "target_statistic": "mean"}
+
+
+def test_students_t_behind_an_exponential_has_quantiles_alone():
+    given = {**STILL, "distribution": "student_t", "target_scaler": LOG}
+    regressor = ScaledKerasRegressor(**given).fit(X, SKEWED)
+    median = regressor.predict_quantiles(X, 0.5)[:, 0]
+    np.testing.assert_array_equal(regressor.predict(X), median)
+    with pytest.raises(ValueError, match=r"std of y does not exist.*StudentT|std.*'student_t'"):
+        regressor.predict(X, return_std=True)
+    assert np.isfinite(regressor.predict_interval(X)).all()
+    assert np.isfinite(regressor.log_likelihood(X, SKEWED)).all()
+    model = to_keras(regressor)
+    np.testing.assert_allclose(numbers(model(X)), median, rtol=1e-5)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_a_statistic_of_a_distribution(statistic):
+    given = {**STILL, "distribution": "normal", "target_scaler": LOG, "target_statistic": statistic}
+    regressor = ScaledKerasRegressor(**given).fit(X, SKEWED)
+    outputs = regressor.network_.predict(regressor.input_scaler_.transform(X), verbose=0)
+    mu, sigma = Normal().parameters(outputs, np)
+    expected = np.exp(mu + (sigma**2 / 2 if statistic == "mean" else 0.0))
+    std = expected * np.sqrt(np.expm1(sigma**2))
+    assert (np.abs(regressor.predict(X) - expected) <= 1e-3 * std).all()
+    np.testing.assert_allclose(numbers(to_keras(regressor)(X)), regressor.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_plain_networks_mean_is_smeared(n_members):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1))
+    y = np.expm1(np.abs(2.0 + 0.3 * x[:, 0] + rng.normal(size=2000)))
+    linear = {
+        **{**QUICK, "epochs": 30, "hidden_layer_sizes": ()},
+        **{"target_scaler": LOG1P, "n_members": n_members},
+    }
+    median = ScaledKerasRegressor(**linear).fit(x, y)
+    mean = ScaledKerasRegressor(**linear, target_statistic="mean").fit(x, y)
+    assert median.predict(x).mean() < 0.75 * y.mean()
+    assert mean.predict(x).mean() == pytest.approx(y.mean(), rel=0.05)
+    found = numbers(to_keras(mean)(x))
+    np.testing.assert_allclose(found, mean.predict(x), rtol=1e-5)
+    # Duan's formula, over all the residuals.
+    if n_members == 1:
+        z = np.log1p(median.predict(x))
+        residuals = np.log1p(y) - z
+        duan = np.array([np.expm1(one + residuals).mean() for one in z])
+        np.testing.assert_allclose(mean.predict(x), duan, rtol=0.1)  # 101 quantiles, cut
+    missing = np.r_[y[:-1], np.nan]
+    again = ScaledKerasRegressor(**{**linear, "epochs": 1}, target_statistic="mean")
+    assert np.isfinite(again.fit(x, missing).predict(x)).all()
+
+
+def test_the_mean_behind_an_affine_scaler_needs_nothing():
+    plain, mean = (
+        ScaledKerasRegressor(**STILL, target_statistic=statistic).fit(X, TWO)
+        for statistic in (None, "mean")
+    )
+    np.testing.assert_array_equal(plain.predict(X), mean.predict(X))
+
+
+# Ensembles
+
+
+THREE = {**STILL, "epochs": 2, "n_members": 3}
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    return ScaledKerasRegressor(**THREE, distribution="normal").fit(X, TWO)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return ScaledKerasRegressor(**THREE).fit(X, Y)
+
+
+def alone(ensemble, i):
+    """Return a fitted regressor with one of the members."""
+    other = copy.copy(ensemble)
+    other.targets_ = ensemble.targets_.going_on()
+    other.targets_.have_members(None)
+    other.network_, other._members = ensemble.members_[i], None
+    return other
+
+
+def test_the_first_member_is_the_network_that_is_fitted_alone(plain):
+    single = clone(plain).set_params(n_members=1).fit(X, Y)
+    assert [len(one.members_) for one in (plain, single)] == [3, 1]
+    first, *others = plain.members_
+    for a, b in zip(first.get_weights(), single.network_.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for other in others:
+        assert not np.array_equal(other.get_weights()[0], first.get_weights()[0])
+    again = clone(plain).fit(X, Y)
+    np.testing.assert_array_equal(again.predict(X), plain.predict(X))
+    every = [alone(plain, i).predict(X) for i in range(3)]
+    np.testing.assert_array_equal(every[0], single.predict(X))
+    mean, std = plain.predict(X, return_std=True)
+    np.testing.assert_allclose(mean, np.mean(every, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(std, np.std(every, axis=0), rtol=1e-9)
+    with pytest.raises(ValueError, match="quantile of y is not known: the network says a number"):
+        plain.predict_quantiles(X)
+
+
+def test_members_together_are_a_mixture(ensemble):
+    every = [alone(ensemble, i).predict(X, return_std=True) for i in range(3)]
+    means, stds = np.stack(every, axis=1)
+    mean, std = ensemble.predict(X, return_std=True)
+    np.testing.assert_allclose(mean, means.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(std**2, (stds**2).mean(axis=0) + means.var(axis=0), rtol=1e-9)
+    found = ensemble.predict_quantiles(X, (0.1, 0.9))
+    cdf = stats.norm(means[..., None], stds[..., None]).cdf(found).mean(axis=0)
+    np.testing.assert_allclose(cdf, np.broadcast_to([0.1, 0.9], cdf.shape), rtol=1e-7)
+    likelihood = np.log(stats.norm(means, stds).pdf(TWO).mean(axis=0)).sum(axis=1)
+    np.testing.assert_allclose(ensemble.log_likelihood(X, TWO), likelihood, rtol=1e-6)
+    assert (np.diff(ensemble.predict_quantiles(X, np.arange(1, 100) / 100)) >= 0).all()
+
+
+def test_an_ensemble_is_one_exported_model(ensemble, plain, tmp_path):
+    for fitted_one in (ensemble, plain):
+        asked = ("mean", "std")
+        model = to_keras(fitted_one, outputs=asked)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        expected = fitted_one.predict(X, return_std=True)
+        for name, one in zip(asked, expected, strict=True):
+            # The deviation of members is a difference of what float32 has rounded.
+            bound = 1e-4 * np.std(TWO if one.ndim == 2 else Y, axis=0)
+            assert (np.abs(numbers(loaded(X)[name]) - one) <= bound).all()
+        assert certify(fitted_one, model, X, outputs=asked).given < 1e-3
+        assert np.abs(numbers(to_keras(fitted_one)(X)) - expected[0]).max() < 1e-4 * Y.std()
+        assert certify(fitted_one, to_keras(fitted_one), X).given < 1e-4
+    with pytest.raises(UnsupportedTransformerError, match="several members are found by a search"):
+        to_keras(ensemble, outputs=("quantile_0.5",))
+
+
+def test_an_ensemble_is_pickled_with_its_bits_and_goes_on(ensemble, tmp_path):
+    joblib.dump(ensemble, tmp_path / "ensemble")
+    loaded = joblib.load(tmp_path / "ensemble")
+    np.testing.assert_array_equal(loaded.predict_interval(X), ensemble.predict_interval(X))
+    weights = [member.get_weights()[0] for member in loaded.members_]
+    steps = int(loaded.members_[1].optimizer.iterations)
+    loaded.set_params(warm_start=True).fit(X, TWO)
+    for member, before in zip(loaded.members_, weights, strict=True):
+        assert 0 < np.abs(member.get_weights()[0] - before).max() < 0.5
+        assert int(member.optimizer.iterations) == 2 * steps
+    loaded.partial_fit(X, TWO)
+    assert int(loaded.members_[2].optimizer.iterations) == 2 * steps + 1
+    with pytest.raises(ValueError, match="n_members=2, but the last fit had 3, from which"):
+        loaded.set_params(n_members=2).fit(X, TWO)
+
+
+def test_members_have_no_batchnorm_scaler():
+    with pytest.raises(ValueError, match="n_members=3: each network would have an input scaler"):
+        ScaledKerasRegressor(**THREE, input_scaler="batchnorm").fit(X, Y)
+
+
+class InterruptsSecond(keras.callbacks.Callback):
+    """Stops the second network that is trained; copies count together."""
+
+    begun = 0
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_train_begin(self, logs=None):
+        self.begun += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.begun == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_ensemble_that_is_interrupted_is_fitted_and_goes_on():
+    regressor = ScaledKerasRegressor(**THREE, callbacks=[InterruptsSecond()], warm_start=True)
+    text = "interrupted after [01] of 2 epochs of member 2; the ScaledKerasRegressor is fitted as"
+    with pytest.warns(UserWarning, match=text):
+        regressor.fit(X, Y)
+    assert len(regressor.members_) == 2
+    assert np.isfinite(regressor.predict(X, return_std=True)[1]).all()
+    regressor.fit(X, Y)  # as the warning says
+    assert len(regressor.members_) == 3
+    single = ScaledKerasRegressor(**{**THREE, "n_members": 1}, warm_start=True).fit(X, Y).fit(X, Y)
+    np.testing.assert_array_equal(alone(regressor, 0).predict(X), single.predict(X))

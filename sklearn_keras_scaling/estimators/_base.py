@@ -166,7 +166,7 @@ default=None
         if self.__sklearn_is_fitted__():
             for network in self.members_:
                 check_restorable(network)
-        state = super().__getstate__()
+        state = dict(super().__getstate__())  # which may be the attributes themselves
         if state.get("_members") is not None:
             del state["network_"]  # is made of them
         return state
