@@ -15,9 +15,10 @@ from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
 from ._scores import r2_of_known
-from ._target import Target
+from ._target import Target, spread
 from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
 from ._views import Smeared, SpreadOfMembers
+from ._weights import of_rows
 
 # Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
 _NEEDS_RAW_TARGETS = {
@@ -166,7 +167,10 @@ class Numbers(Target):
         self, y: np.ndarray, weight: np.ndarray | None, method: str, is_new: bool, series: Any
     ) -> None:
         """Fit the scaler; of a target on an input's series, take its statistics."""
-        parameter, columns = self._named("target_scaler"), self._columns(y)
+        parameter = self._named("target_scaler")
+        if weight is not None and not weight.all():  # absent, to a scaler without weights too
+            y = np.where(spread(weight, y) > 0, y, np.nan)
+        columns, weight = self._columns(y), of_rows(weight)
         self._learn_known(columns, is_new)
         if method == "fit":
             self._check_known()
@@ -205,8 +209,8 @@ class Numbers(Target):
         if unknown:
             name = self._names[unknown[0]] if self._names else unknown[0]
             raise ValueError(
-                f"{self._named('y')} has no known number in column {name!r}: all are NaN. Leave "
-                "the column out."
+                f"{self._named('y')} has no known number in column {name!r}: all are NaN, or of "
+                "weight 0. Leave the column out."
             )
 
     def _filled(self, columns: np.ndarray) -> np.ndarray:

@@ -112,8 +112,8 @@ class Target(BaseEstimator, ABC):
         ----------
         y : ndarray
             Valid values.
-        weight : ndarray of shape (n_samples,) or None
-            Of the rows.
+        weight : ndarray of shape (n_samples,) or of that of ``y``, or None
+            Of the rows, or of the values.
         method : {"fit", "partial_fit"}
             Of the scaler.
         is_new : bool

@@ -133,7 +133,7 @@ class Targets:
         """Fit what scales the values, or let it go on."""
 
         def fit(name: Any, target: Target, one: np.ndarray) -> None:
-            target.fit(one, of_rows(_own(weight, name)), method, is_new, series)
+            target.fit(one, _own(weight, name), method, is_new, series)
 
         self._each(fit, y)
 
@@ -360,14 +360,6 @@ class Targets:
 
     def _each(self, function: Any, *others: Any) -> Any:
         return each(function, self.by_output, *others)
-
-
-def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
-    """Return weights of rows, given those of cells: their means."""
-    if weight is None or weight.ndim == 1:
-        return weight
-    means: np.ndarray = weight.reshape(len(weight), -1).mean(axis=1)
-    return means
 
 
 def _own(weight: Any, name: Any) -> np.ndarray | None:
