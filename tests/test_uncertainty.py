@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import mean_pinball_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -37,8 +38,9 @@ from sklearn_keras_scaling.scaling import as_map
 from sklearn_keras_scaling.targets._views import Mean, Quantile, Seen, Std
 
 from . import QUICK
-from .layers import numbers
+from .layers import WIDE, numbers
 
+needs_float64 = pytest.mark.skipif(WIDE != "float64", reason="there is no float64")
 EPS = np.finfo(float).eps
 LOG = FunctionTransformer(np.log, np.exp)
 LOG1P = FunctionTransformer(np.log1p, np.expm1)
@@ -147,7 +149,10 @@ def test_quantiles_swap_where_a_scaler_falls(distribution, seed, name, n_members
         every = outputs[:, None] if n_members is None else outputs
         parameters = distribution.parameters(every, np)
         cdf = np.mean(
-            [distribution.cdf(z, tuple(p[:, i] for p in parameters)) for i in range(every.shape[1])],
+            [
+                distribution.cdf(z, tuple(p[:, i] for p in parameters))
+                for i in range(every.shape[1])
+            ],
             axis=0,
         )
         np.testing.assert_allclose(1.0 - cdf, q, atol=1e-8)  # the search ends at 1e-10
@@ -415,6 +420,20 @@ def test_what_is_exported_is_what_the_host_says(name, kind, tmp_path):
     assert certify(regressor, model, X, outputs=asked).given < 1e-4
 
 
+def test_a_table_of_which_some_columns_have_a_distribution():
+    columns, kinds = {"a": ["p", "r"], "b": ["q"]}, {"a": None, "b": "normal"}
+    regressor = ScaledKerasRegressor(**EAGER, target_columns=columns, distribution=kinds)
+    regressor.fit(X, TARGETS["table"])
+    assert regressor.predict(X).shape == (60, 3)
+    found = regressor.predict_interval(X)
+    assert {name: one.shape for name, one in found.items()} == {"b": (60, 1, 2)}
+    _, std = regressor.predict(X, return_std=True)
+    assert list(std) == ["b"]
+    model = to_keras(regressor, outputs=("mean", "std"))
+    assert {name: one.shape[1:] for name, one in model(X).items()} == {"mean": (3,), "b_std": (1,)}
+    assert certify(regressor, model, X, outputs=("mean", "std")).given < 1e-4
+
+
 def test_pickles_and_clones(tmp_path):
     regressor = fitted("quantiles", "two")
     joblib.dump(regressor, tmp_path / "regressor")
@@ -437,7 +456,9 @@ def test_parameters_of_a_distribution_are_searched():
     search = GridSearchCV(regressor, {"distribution__df": [3, 30]}, cv=2, error_score="raise")
     pipeline = make_pipeline(FunctionTransformer(), search).fit(X, Y)
     best = search.best_estimator_
-    assert best.targets_.by_output.distribution_ == StudentT(search.best_params_["distribution__df"])
+    assert best.targets_.by_output.distribution_ == StudentT(
+        search.best_params_["distribution__df"]
+    )
     model = to_keras(pipeline, outputs=("std", "quantile_0.25"))
     assert certify(pipeline, model, X, outputs=("std", "quantile_0.25")).given < 1e-4
     found = numbers(model(X)["std"])
@@ -706,3 +727,240 @@ def test_an_ensemble_that_is_interrupted_is_fitted_and_goes_on():
     assert len(regressor.members_) == 3
     single = ScaledKerasRegressor(**{**THREE, "n_members": 1}, warm_start=True).fit(X, Y).fit(X, Y)
     np.testing.assert_array_equal(alone(regressor, 0).predict(X), single.predict(X))
+
+
+# Bad input
+
+
+def dense(units):
+    return lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "text"),
+    [
+        ({"distribution": "normall"}, ValueError, "'normall' is no known .* Did you mean 'normal'"),
+        ({"distribution": 3}, TypeError, "distribution must be a name .* got 3"),
+        ({"distribution__df": 3}, ValueError, "distribution__df was given, but distribution is No"),
+        (
+            {"distribution": "student_t", "distribution__dof": 3},
+            ValueError,
+            "no parameter 'dof'.*Did you mean 'distribution__df'",
+        ),
+        ({"distribution": "student_t", "distribution__df": -1}, ValueError, "df"),
+        ({"distribution": {"a": "normal"}}, TypeError, "distribution must be a name"),
+        (
+            {"distribution": "quantiles", "distribution__quantiles": (0.0, 0.5)},
+            ValueError,
+            "between 0 and 1, both excluded",
+        ),
+        (
+            {"distribution": "quantiles", "distribution__quantiles": (0.9, 0.1)},
+            ValueError,
+            "ascending",
+        ),
+        (
+            {"distribution": "quantiles", "distribution__quantiles": (0.1, 0.1)},
+            ValueError,
+            "repeated|twice",
+        ),
+        ({"distribution": "quantiles", "distribution__quantiles": ()}, ValueError, "quantile"),
+        (
+            {"distribution": "normal", "model": dense(1)},
+            ValueError,
+            r"returns outputs of shape \('batch', 1\), but distribution=Normal\(\) needs 2 numbers for "
+            r"each number of y.*End the network with Dense\(2\), without an activation",
+        ),
+        (
+            {"distribution": "quantiles", "model": dense(2)},
+            ValueError,
+            "needs 3 numbers for each number of y",
+        ),
+        ({"model": dense(2)}, ValueError, r"but y has 1 column\. End the network with Dense\(1\)"),
+        (
+            {"distribution": "normal", "loss": "mse"},
+            ValueError,
+            "loss='mse' compares numbers, but with distribution='normal' the network returns param",
+        ),
+        ({"distribution": "normal", "loss": keras.losses.Huber()}, ValueError, "compares numbers"),
+        (
+            {"distribution": "normal", "loss__delta": 2.0},
+            ValueError,
+            "loss__delta: the loss of a distribution has no parameters. Give them to the distribution",
+        ),
+        (
+            {"distribution": "normal", "loss_units": "target"},
+            ValueError,
+            "that of a distribution is the same in all units. Use 'scaled'",
+        ),
+        (
+            {"distribution": "student_t", "distribution__df": 2.5, "loss": "crps"},
+            ValueError,
+            "no CRPS in a graph",
+        ),
+        ({"loss": "crps"}, ValueError, "loss='crps' is unknown to Keras|distribution"),
+        (
+            {"distribution": "normal", "metrics": ["coverage_90"]},
+            ValueError,
+            "Write 0.9 for 90 %|90",
+        ),
+        ({"metrics": ["coverage_0.9"]}, ValueError, "coverage_0.9"),
+        (
+            {"target_statistic": "mode"},
+            ValueError,
+            "target_statistic must be one of None, 'mean', 'median', got 'mode'",
+        ),
+        ({"target_statistic": "median"}, ValueError, "target_statistic='median' needs a distribu"),
+        ({"n_members": 0}, ValueError, "n_members == 0, must be >= 1"),
+        ({"n_members": 2.5}, TypeError, "n_members must be an instance of"),
+        (
+            {"distribution": "zero_inflated_lognormal", "target_scaler": "minmax"},
+            ValueError,
+            "gives zero a probability of its own, but target_scaler='minmax' moves zero",
+        ),
+        ({"distribution": "normal", "target_scaler": "none"}, ValueError, "target_scaler='none'"),
+    ],
+    ids=range(27),
+)
+def test_wrong_parameters_are_explained(parameters, error, text):
+    regressor = ScaledKerasRegressor(**EAGER, **parameters)
+    before = dict(vars(regressor))
+    with pytest.raises(error, match=text):
+        regressor.fit(X, Y)
+    assert vars(regressor) == before
+
+
+def test_numbers_below_zero_have_no_zero_inflated_distribution():
+    regressor = ScaledKerasRegressor(**EAGER, distribution="zero_inflated_lognormal")
+    before = dict(vars(regressor))
+    with pytest.raises(ValueError, match="is of numbers from zero on, but y has -3 among others"):
+        regressor.fit(X, np.r_[-3.0, Y[1:]])
+    assert vars(regressor) == before
+
+
+@pytest.mark.parametrize(
+    ("quantiles", "text"),
+    [
+        ((0.0, 0.5), r"between 0 and 1, both excluded, got 0\.0\. Write 0\.95 for 95 %"),
+        (95, "between 0 and 1, both excluded, got 95"),
+        ((0.9, 0.1), r"not ascending: got \(0\.9, 0\.1\)\. Write \(0\.1, 0\.9\)"),
+        ((0.1, 0.1, 0.9), r"repeated: got .*Write \(0\.1, 0\.9\)"),
+        ((), "quantiles is empty"),
+        ((np.nan,), "between 0 and 1"),
+        (("0.5",), "between 0 and 1.*'0.5'"),
+        ((True,), "between 0 and 1"),
+        (None, "quantiles"),
+    ],
+    ids=range(9),
+)
+def test_wrong_quantiles_are_explained(quantiles, text):
+    regressor = fitted("normal", "row")
+    with pytest.raises(ValueError, match=text):
+        regressor.predict_quantiles(X, quantiles)
+
+
+def test_what_cannot_be_asked():
+    regressor, plain = fitted("normal", "row"), ScaledKerasRegressor(**STILL).fit(X, Y)
+    for coverage in (0.0, 1.0, 90):
+        with pytest.raises(ValueError, match="coverage must lie between 0 and 1, both excluded"):
+            regressor.predict_interval(X, coverage)
+    with pytest.raises(TypeError, match="coverage must be an instance of"):
+        regressor.predict_interval(X, "0.9")
+    with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
+        regressor.sample(X, 0)
+    with pytest.raises(ValueError, match="quantiles must lie between 0 and 1"):
+        regressor.at_quantile(1.0)
+    text = "of y is not known: the network says a number alone. Fit with distribution='normal'"
+    with pytest.raises(ValueError, match=f"std {text} or another one, or with n_members=5"):
+        plain.predict(X, return_std=True)
+    for ask in (
+        lambda: plain.predict_quantiles(X),
+        lambda: plain.predict_interval(X),
+        lambda: plain.sample(X),
+        lambda: plain.log_likelihood(X, Y),
+        lambda: plain.at_quantile(0.5),
+        lambda: to_keras(plain, outputs=("quantile_0.5",)),
+    ):
+        with pytest.raises(ValueError, match=text):
+            ask()
+    with pytest.raises(ValueError, match="outputs names 'sd', but has 'mean', 'std' and 'quant"):
+        to_keras(regressor, outputs=("sd",))
+    with pytest.raises(ValueError, match="outputs names 'quantile_5'"):
+        to_keras(regressor, outputs=("quantile_5",))
+    for outputs in ((), ("mean", "mean")):
+        with pytest.raises(ValueError, match="outputs must name one thing or more, each once"):
+            to_keras(regressor, outputs=outputs)
+    with pytest.raises(ValueError, match="y has samples of shape"):
+        regressor.log_likelihood(X, TWO)
+    with pytest.raises(NotFittedError):
+        ScaledKerasRegressor(distribution="normal").predict_quantiles(X)
+    with pytest.raises(NotFittedError):
+        ScaledKerasRegressor(distribution="normal").at_quantile(0.5)
+
+
+def test_a_failed_fit_leaves_the_one_before():
+    regressor = ScaledKerasRegressor(**EAGER, distribution="normal").fit(X, Y)
+    before, expected = dict(vars(regressor)), regressor.predict_interval(X)
+    regressor.set_params(distribution="quantiles", loss="mse")
+    with pytest.raises(ValueError, match="loss='mse' compares numbers"):
+        regressor.fit(X, TWO)
+    regressor.set_params(distribution="normal", loss=None)
+    assert vars(regressor) == before
+    np.testing.assert_array_equal(regressor.predict_interval(X), expected)
+
+
+# Behind other scalers
+
+
+def test_a_scaler_for_each_column():
+    scalers = ["minmax", LOG]
+    regressor = ScaledKerasRegressor(**STILL, distribution="normal", target_scaler=scalers)
+    regressor.fit(X, TWO)
+    outputs = regressor.network_.predict(regressor.input_scaler_.transform(X), verbose=0)
+    mu, sigma = Normal().parameters(outputs, np)
+    mean, std = regressor.predict(X, return_std=True)
+    np.testing.assert_allclose(std[:, 0], sigma[:, 0] * np.ptp(Y), rtol=1e-3)
+    means = np.exp(mu[:, 1] + sigma[:, 1] ** 2 / 2)
+    assert (np.abs(mean[:, 1] - means) <= 1e-3 * std[:, 1]).all()
+    asked = ("mean", "std", "quantile_0.1")
+    assert certify(regressor, to_keras(regressor, outputs=asked), X, outputs=asked).given < 1e-4
+    low = regressor.predict_quantiles(X, 0.1)[..., 0]
+    expected = mu + sigma * stats.norm.ppf(0.1)
+    np.testing.assert_allclose(low[:, 1], np.exp(expected[:, 1]), rtol=1e-6)
+
+
+def test_intervals_stay_in_order_behind_a_scaler_that_falls():
+    falls = FALLING["negative"]
+    regressor = ScaledKerasRegressor(**STILL, distribution="laplace", target_scaler=falls)
+    regressor.fit(X, TWO / [50.0, 1.0] - [20.0, 1.0])
+    found = regressor.predict_interval(X)
+    assert (found[..., 0] < found[..., 1]).all()
+    asked = ("quantile_0.05", "quantile_0.95")
+    exported = to_keras(regressor, outputs=asked)(X)
+    both = np.stack([numbers(exported[name]) for name in asked], axis=-1)
+    np.testing.assert_allclose(both, found, rtol=1e-4, atol=1e-5)
+
+
+def test_series_at_their_own_level_have_no_distribution_but_members():
+    level = 1e3 * np.arange(1, 41)[:, None]
+    series = level + np.random.default_rng(0).normal(size=(40, 8)) * level / 100
+    past, future = series[:, :6, None], series[:, 6:]
+    regressor = ScaledKerasRegressor(**STILL, input_scaler="instance", distribution="normal")
+    with pytest.raises(ValueError, match="'instance' brings numbers back to the level of their"):
+        regressor.fit(past, future)
+    regressor.set_params(distribution=None, n_members=2).fit(past, future)
+    mean, std = regressor.predict(past, return_std=True)
+    assert np.corrcoef(mean[:, 0], level[:, 0])[0, 1] > 0.9
+    assert np.corrcoef(std[:, 0], level[:, 0])[0, 1] > 0.2
+
+
+@needs_float64
+def test_deviations_of_wide_lognormal_numbers_are_exported():
+    target = target_of(np.exp(RNG.normal(size=(30, 1))), Normal(), LOG)
+    outputs = np.c_[np.zeros(9), np.linspace(-3.0, 3.5, 9)][:, None]
+    _, sigma = Normal().parameters(outputs, np)
+    expected = np.exp(sigma**2 / 2) * np.sqrt(np.expm1(sigma**2))
+    for xp in (np, keras.ops):
+        given = outputs if xp is np else keras.ops.convert_to_tensor(outputs, "float64")
+        found = numbers(target.view("std").forward(given, xp))
+        np.testing.assert_allclose(found, expected, rtol=1e-3)

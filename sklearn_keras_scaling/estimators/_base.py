@@ -240,6 +240,7 @@ default=None
             weight = check_weights(weight, n, arguments[2], may_be_zero)
         else:
             weight = np.mean([np.asarray(of_rows(one)) for one in parts(by_target)], axis=0)
+            y = self.targets_.counting(y, by_target)
         present = np.ones(n, dtype=bool) if weight is None else weight > 0
         known = self.targets_.known_rows(y)
         if known is not None:  # without a target, a row is absent as with weight 0

@@ -158,6 +158,7 @@ class PredictsDistributions(BaseScaledKeras):
 
     def _viewed(self, X: Any, *asked: tuple[str, float]) -> Any:
         """Return quantiles side by side on a last axis."""
+        check_is_fitted(self)
         for one in asked:
             self.targets_.views(*one)  # before anything is computed
         outputs = self._outputs(X)
@@ -169,8 +170,10 @@ class PredictsDistributions(BaseScaledKeras):
         return self._joined(beside)
 
     def _joined(self, by_output: Any) -> Any:
+        """Return the outputs as a table, where all of one are there."""
         columns = self.targets_.columns
-        return by_output if columns is None else columns.join(by_output)
+        is_table = columns is not None and columns.order is not None
+        return columns.join(by_output) if is_table and columns.has_all(by_output) else by_output
 
 
 class QuantileRegressor(RegressorMixin, FittedView):

@@ -88,6 +88,13 @@ class DistributedNumbers(Numbers):
                 "or leave it at 'standard', which then leaves out the mean."
             )
 
+    def _refuse_for_series(self) -> None:
+        raise ValueError(
+            "input_scaler='instance' brings numbers back to the level of their series, not the "
+            f"parameters of {self._named('distribution')}={self.distribution!r}. Use another "
+            "input_scaler, or distribution=None with n_members=5 for deviations."
+        )
+
     # The network
 
     def offers(self) -> dict[str, Any]:

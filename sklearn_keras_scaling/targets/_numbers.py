@@ -158,6 +158,10 @@ class Numbers(Target):
         is_missing = np.isnan(y)
         return ~is_missing if is_missing.any() else None
 
+    def counting(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return numbers, NaN where the weight is 0."""
+        return y if weight.all() else np.where(spread(weight, y) > 0, y, np.nan)
+
     @property
     def n_numbers(self) -> int:
         """How many numbers a row has."""
@@ -168,8 +172,6 @@ class Numbers(Target):
     ) -> None:
         """Fit the scaler; of a target on an input's series, take its statistics."""
         parameter = self._named("target_scaler")
-        if weight is not None and not weight.all():  # absent, to a scaler without weights too
-            y = np.where(spread(weight, y) > 0, y, np.nan)
         columns, weight = self._columns(y), of_rows(weight)
         self._learn_known(columns, is_new)
         if method == "fit":

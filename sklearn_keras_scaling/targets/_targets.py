@@ -107,6 +107,10 @@ class Targets:
             )
         return each(lambda name, *one: _read(named(argument, name), *one), y, given)
 
+    def counting(self, y: Any, weight: Any) -> Any:
+        """Return values that count, given weights of them: others are not known."""
+        return self._each(lambda _, target, *one: target.counting(*one), y, weight)
+
     def expect(self, y: Any, weight: Any) -> None:
         """Learn from rows to come, and their weights, what training must be ready for."""
         self._each(lambda name, target, one: target.expect(one, _own(weight, name)), y)
