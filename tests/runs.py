@@ -79,18 +79,29 @@ BACKENDS = {
     "missing_targets": but("losses_that_mix", "metrics_that_mix", "a_loss_is_written"),
     "squashing": only("a_graph_neither", "skrubs_scaler_has", "a_table_vectorizer"),
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
+    "uncertainty": only(
+        *("what_is_exported", "a_table_of_which", "a_distribution_of_ones", "a_statistic_of"),
+        *("an_ensemble_is_one", "intervals_stay", "deviations_of_wide", "metrics_while"),
+    ),
 }
 
 #: Networks are trained, in the loop that is compiled for JAX: the run with JAX takes these too.
 JAX = {
     "batchnorm": ALL,
     "checks": but("no_finding_on_stock_networks", "large_data_are_sampled"),
+    "gaps": only(
+        "scalers_losses", "a_batch_without", "validation_may", "partial_fit", "weights_of_o"
+    ),
     "inputs": ALL,
     "labels": only("gaps_train", "ordinal_labels"),
+    "mixed": only(
+        "each_kind_may", "weights_of_targets", "it_learns", "training_goes", "one_export"
+    ),
     "shared_loops": only("fits_of_a_distribution", "deltas_of_huber"),
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
     "training_compiled": but("weights_and_history[^(clipping|own_loss|convolution)"),
+    "uncertainty": only("a_plain_networks_mean", "the_first_member", "an_ensemble_that_is"),
     "windows": but("windows_", "bad_"),
 }
 
@@ -134,6 +145,9 @@ ANY_VERSION = {
     "estimator_checks": only("default_"),
     "fold_models": only("a_regressor_folds", "a_refusal_names", "no_fold_costs", "beside_look"),
     "going_on": but("going_on_compiles"),
+    "gaps": only(
+        "streams_with", "known_scorers", "a_row_without", "ensembles_and", "weights_of_one"
+    ),
     "holding_out": but("validation_", "splitters_"),
     "inputs": only("images_of", "named_inputs_each", "inputs_in_a_list"),
     "keras_surface": only(
@@ -145,6 +159,7 @@ ANY_VERSION = {
     "layers_instance": only("a_forecaster", "the_gradient", "there_and_back", "a_file_loads"),
     "layers_keras": only("a_model_takes", "the_output_shape", "a_compiled_model[True"),
     "local_scaler": only("any_window", "a_file_loads"),
+    "mixed": only("training_goes", "it_learns", "streams_equal"),
     "notebooks": ALL,
     "persistence": only("a_search_predicts", "copies_of"),
     "processes": but("a_forked_process", "same_scores"),
@@ -160,6 +175,10 @@ ANY_VERSION = {
     "training_compiled": but(
         "weights_and_history[^(mlp|weighted|gru|several_outputs|own_step|averaging)]",
         *("callbacks_see", "the_progress_bar", "a_step_that"),
+    ),
+    "uncertainty": only(
+        *("results_have", "what_is_exported", "a_plain_networks", "the_first_member"),
+        *("an_ensemble_is_pickled", "an_ensemble_that_is", "a_statistic_of", "so_it_is"),
     ),
     "windows": but("windows_", "it_is_searched", "it_ships"),
 }

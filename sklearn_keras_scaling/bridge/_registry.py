@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._optional import keras
-from .._structure import each, part, parts
+from .._structure import each, names, part, parts
 from ..exceptions import UnsupportedTransformerError
 from ..maps import IDENTITY, Map, Parallel
 from ..maps._namespaces import number
@@ -94,7 +94,9 @@ class ScaledNetwork:
         """Return what was asked for, by its name, and by that of the output where it has one."""
         found: dict[str, Any] = {}
         for name, maps in asked.items():
-            said = replace(self, outputs=maps, asked=None).unscale(outputs, xp)
+            # A table has the columns of all outputs, some of which may not say it.
+            order = self.order if names(maps) == names(self.outputs) else None
+            said = replace(self, outputs=maps, asked=None, order=order).unscale(outputs, xp)
             several = said if isinstance(said, dict) else {None: said}
             found |= {name if key is None else f"{key}_{name}": y for key, y in several.items()}
         return found

@@ -240,15 +240,16 @@ default=None
             weight = check_weights(weight, n, arguments[2], may_be_zero)
         else:
             weight = np.mean([np.asarray(of_rows(one)) for one in parts(by_target)], axis=0)
+            y = self.targets_.counting(y, by_target)
         present = np.ones(n, dtype=bool) if weight is None else weight > 0
         known = self.targets_.known_rows(y)
         if known is not None:  # without a target, a row is absent as with weight 0
             present &= known
-            if not (present.any() or may_be_zero):
-                raise ValueError(
-                    f"{arguments[1]} has no known target in any row that counts: all are missing. "
-                    "Was the wrong column chosen?"
-                )
+        if not (present.any() or may_be_zero):
+            raise ValueError(
+                f"{arguments[1]} has no known target in any row that counts: all are missing, or "
+                f"of weight 0 in {arguments[2]}. Was the wrong column chosen?"
+            )
         rows = Rows(X, y, weight, by_target)
         rows = rows if present.all() else rows[present]
         self.targets_.expect(rows.y, rows.target_weight)

@@ -271,6 +271,12 @@ class ScaledKerasEstimator(PredictsDistributions):
                 f"targets names {unknown[0]!r}, which {name} has not. "
                 f"{did_you_mean(unknown[0], map(str, given))}"
             )
+        more = [] if columns is not None else [key for key in given if key not in kinds]
+        if more:
+            raise ValueError(
+                f"{name} has {more[0]!r}, whose kind targets does not say. Leave it out, or write "
+                f"targets={{..., {more[0]!r}: 'numbers'}}."
+            )
         return Targets(each(lambda key, kind: kind.bound(key), kinds), columns)
 
     def _kinds(self) -> dict[str, Target]:

@@ -141,7 +141,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         layers = front_layers(self.input_scaler_)
         self._check_members(layers, goes_on)
         self.input_scaler_ = passing(self.input_scaler_)
-        before = self.members_ if goes_on else [None] * self.n_members
+        before = self.members_ if goes_on else []
+        before = before + [None] * (self.n_members - len(before))
         members: list[Any] = []
         trainings: list[Training] = []
         for own_seed, earlier in zip(self._member_seeds(seed), before, strict=True):
@@ -187,7 +188,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 f"n_members={self.n_members}: each network would have an input scaler of its own "
                 "by input_scaler='batchnorm'. Use 'standard'."
             )
-        if goes_on and len(self.members_) != self.n_members:
+        # An interruption may have left fewer.
+        if goes_on and len(self.members_) > self.n_members:
             raise ValueError(
                 f"n_members={self.n_members}, but the last fit had {len(self.members_)}, from "
                 "which this one goes on. Leave it, or use warm_start=False."

@@ -158,15 +158,22 @@ class PredictsDistributions(BaseScaledKeras):
 
     def _viewed(self, X: Any, *asked: tuple[str, float]) -> Any:
         """Return quantiles side by side on a last axis."""
+        check_is_fitted(self)
         for one in asked:
             self.targets_.views(*one)  # before anything is computed
         outputs = self._outputs(X)
         found = [self.targets_.see(outputs, *one) for one in asked]
-        return self._joined(each(lambda _, *one: np.stack(one, axis=-1), *found))
+        # Those of members come from a search, which ends at 1e-10 in scaled space.
+        beside = each(
+            lambda _, *one: np.maximum.accumulate(np.stack(one, axis=-1), axis=-1), *found
+        )
+        return self._joined(beside)
 
     def _joined(self, by_output: Any) -> Any:
+        """Return the outputs as a table, where all of one are there."""
         columns = self.targets_.columns
-        return by_output if columns is None else columns.join(by_output)
+        is_table = columns is not None and columns.order is not None
+        return columns.join(by_output) if is_table and columns.has_all(by_output) else by_output
 
 
 class QuantileRegressor(RegressorMixin, FittedView):

@@ -13,7 +13,8 @@ from ._one_hot import OneHot
 from ._ordinal import Ordinal
 from ._scores import columns_of, r2_of_known, share_of_right
 from ._target import Target
-from ._targets import Targets, of_rows
+from ._targets import Targets
+from ._weights import of_rows
 
 __all__ = [
     "DistributedNumbers",

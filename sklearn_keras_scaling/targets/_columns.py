@@ -85,6 +85,10 @@ class TargetColumns:
             for name, chosen in self.numbers.items()
         }
 
+    def has_all(self, outputs: dict[str, np.ndarray]) -> bool:
+        """Return whether these are all outputs: some may not say what is asked for."""
+        return set(outputs) == set(self.numbers)
+
     def join(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the outputs, in the order of the parameter, as a table in the order of fit."""
         return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order or ())]

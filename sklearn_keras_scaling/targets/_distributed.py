@@ -25,7 +25,7 @@ from ._views import Mean, Quantile, Seen, Std
 
 #: What ``loss`` may be, and the score that training makes small.
 _SCORES = {None: "likelihood", "likelihood": "likelihood", "crps": "crps"}
-#: Step, relative to a number's size, over which a scaler's slope is measured.
+#: Step in scaled space over which a scaler's slope is measured.
 _STEP = np.finfo(np.float64).eps ** (1 / 3)
 
 
@@ -87,6 +87,13 @@ class DistributedNumbers(Numbers):
                 f"{self._named('target_scaler')}={self.scaler!r} moves zero. Use 'maxabs', None, "
                 "or leave it at 'standard', which then leaves out the mean."
             )
+
+    def _refuse_for_series(self) -> None:
+        raise ValueError(
+            "input_scaler='instance' brings numbers back to the level of their series, not the "
+            f"parameters of {self._named('distribution')}={self.distribution!r}. Use another "
+            "input_scaler, or distribution=None with n_members=5 for deviations."
+        )
 
     # The network
 
@@ -218,26 +225,35 @@ class DistributedNumbers(Numbers):
         return np.moveaxis(raw.reshape(n_samples, len(output), *raw.shape[1:]), 0, -1)
 
     def log_likelihood(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the logarithm of the density of each row in raw units, NaN left out."""
-        seen, y = self._seen(), self._columns(y)
-        z = seen.scaling.forward(y, np)
-        every = [self.distribution_.log_likelihood(z, p, np) for p in seen.parameters(output, np)]
-        found = np.logaddexp.reduce(every, axis=0) - np.log(len(every)) + self._log_slope(y)
-        return np.nansum(found.reshape(len(y), -1), axis=1)
+        """Return the logarithm of the density of each row in raw units, NaN left out.
 
-    def _log_slope(self, y: np.ndarray) -> np.ndarray:
+        Numbers that the scaler has none for, such as 0 under a logarithm, have no density.
+        """
+        seen, y = self._seen(), self._columns(y)
+        filled = self._filled(y)
+        with np.errstate(all="ignore"):  # what is not finite is told below
+            z = seen.scaling.forward(filled, np)
+            is_possible = np.isfinite(z)
+            z = np.where(is_possible, z, 0.0)
+            every = [
+                self.distribution_.log_likelihood(z, p, np) for p in seen.parameters(output, np)
+            ]
+            density = np.logaddexp.reduce(every, axis=0) - np.log(len(every))
+            density = density + self._log_slope(seen.scaling, filled, z)
+        found = np.where(np.isnan(y), 0.0, np.where(is_possible, density, -np.inf))
+        return np.asarray(found.reshape(len(y), -1).sum(axis=1))
+
+    def _log_slope(self, scaling: Map, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Return by how much a density is higher in raw units than in scaled ones."""
-        map_ = as_map(self.scaler_)
-        if map_.is_affine:
-            slope = 1.0 / np.abs(map_.locate(0.0, 1.0)[1]) * np.ones_like(y)
+        if scaling.is_affine:
+            slope = 1.0 / np.abs(scaling.locate(0.0, 1.0)[1]) * np.ones_like(y)
         else:
-            step = _STEP * np.maximum(np.abs(y), 1e-3)
-            low, high = (map_.forward(y + sign * step, np) for sign in (-1.0, 1.0))
-            slope = np.abs(high - low) / (2.0 * step)
-        with np.errstate(divide="ignore"):
-            log = np.log(slope)
-        # A probability of zero itself is none of a density.
-        return np.where(y == 0, 0.0, log) if self.distribution_.keeps_zero else log
+            ends = scaling.inverse_domain(z.shape[-1])
+            near = [np.clip(z + step, *ends) for step in (-_STEP, _STEP)]
+            low, high = (scaling.inverse(one, np) for one in near)
+            slope = (near[1] - near[0]) / np.abs(high - low)
+        # A probability of zero itself is none of a density; below counts as zero.
+        return np.where((y <= 0) & self.distribution_.keeps_zero, 0.0, np.log(slope))
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
         """Tell of rows without a mean."""

@@ -15,9 +15,10 @@ from ..maps import Chain, Inverse, Map, Squeeze, rows_beyond, rows_not_finite
 from ..scaling import as_map, learn, make_scaler, scale
 from ..training import MissingLoss, TargetUnits, loss_name, make_loss, make_metrics
 from ._scores import r2_of_known
-from ._target import Target
+from ._target import Target, spread
 from ._units import TargetUnitsLoss, map_for, to_target_units, units_of
 from ._views import Smeared, SpreadOfMembers
+from ._weights import of_rows
 
 # Losses of ratios or counts: scaled targets, which may be negative, mean nothing to them.
 _NEEDS_RAW_TARGETS = {
@@ -157,6 +158,10 @@ class Numbers(Target):
         is_missing = np.isnan(y)
         return ~is_missing if is_missing.any() else None
 
+    def counting(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return numbers, NaN where the weight is 0."""
+        return y if weight.all() else np.where(spread(weight, y) > 0, y, np.nan)
+
     @property
     def n_numbers(self) -> int:
         """How many numbers a row has."""
@@ -166,7 +171,8 @@ class Numbers(Target):
         self, y: np.ndarray, weight: np.ndarray | None, method: str, is_new: bool, series: Any
     ) -> None:
         """Fit the scaler; of a target on an input's series, take its statistics."""
-        parameter, columns = self._named("target_scaler"), self._columns(y)
+        parameter = self._named("target_scaler")
+        columns, weight = self._columns(y), of_rows(weight)
         self._learn_known(columns, is_new)
         if method == "fit":
             self._check_known()
@@ -205,8 +211,8 @@ class Numbers(Target):
         if unknown:
             name = self._names[unknown[0]] if self._names else unknown[0]
             raise ValueError(
-                f"{self._named('y')} has no known number in column {name!r}: all are NaN. Leave "
-                "the column out."
+                f"{self._named('y')} has no known number in column {name!r}: all are NaN, or of "
+                "weight 0. Leave the column out."
             )
 
     def _filled(self, columns: np.ndarray) -> np.ndarray:

@@ -85,6 +85,10 @@ class Target(BaseEstimator, ABC):
         """Return where there is a value, of the shape of ``y``; None if everywhere."""
         return None
 
+    def counting(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return values, of which those of weight 0 are not known, where a value can say so."""
+        return y
+
     def expect(self, y: np.ndarray, weight: np.ndarray | None) -> None:
         """Learn from rows to come, and their weights, whether values count one by one."""
         is_by_cells = (weight is not None and weight.ndim > 1) or self.known(y) is not None
@@ -112,8 +116,8 @@ class Target(BaseEstimator, ABC):
         ----------
         y : ndarray
             Valid values.
-        weight : ndarray of shape (n_samples,) or None
-            Of the rows.
+        weight : ndarray of shape (n_samples,) or of that of ``y``, or None
+            Of the rows, or of the values.
         method : {"fit", "partial_fit"}
             Of the scaler.
         is_new : bool

@@ -113,6 +113,10 @@ class Targets:
             )
         return each(lambda name, *one: _read(named(argument, name), *one), y, given)
 
+    def counting(self, y: Any, weight: Any) -> Any:
+        """Return values that count, given weights of them: others are not known."""
+        return self._each(lambda _, target, *one: target.counting(*one), y, weight)
+
     def expect(self, y: Any, weight: Any) -> None:
         """Learn from rows to come, and their weights, what training must be ready for."""
         self._each(lambda name, target, one: target.expect(one, _own(weight, name)), y)
@@ -139,7 +143,7 @@ class Targets:
         """Fit what scales the values, or let it go on."""
 
         def fit(name: Any, target: Target, one: np.ndarray) -> None:
-            target.fit(one, of_rows(_own(weight, name)), method, is_new, series)
+            target.fit(one, _own(weight, name), method, is_new, series)
 
         self._each(fit, y)
 
@@ -366,14 +370,6 @@ class Targets:
 
     def _each(self, function: Any, *others: Any) -> Any:
         return each(function, self.by_output, *others)
-
-
-def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
-    """Return weights of rows, given those of cells: their means."""
-    if weight is None or weight.ndim == 1:
-        return weight
-    means: np.ndarray = weight.reshape(len(weight), -1).mean(axis=1)
-    return means
 
 
 def _own(weight: Any, name: Any) -> np.ndarray | None:

@@ -36,3 +36,11 @@ class MeanWeight:
     def value(self) -> float | None:
         """The mean, or None if no rows had weights."""
         return self._total / self._count if self._is_weighted else None
+
+
+def of_rows(weight: np.ndarray | None) -> np.ndarray | None:
+    """Return weights of rows, given those of cells: their means."""
+    if weight is None or weight.ndim == 1:
+        return weight
+    means: np.ndarray = weight.reshape(len(weight), -1).mean(axis=1)
+    return means
