@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-from sklearn_keras_scaling.estimators._losses import TargetUnitsLoss
 
+from sklearn_keras_scaling import ScaledKerasRegressor
 from sklearn_keras_scaling.distributions import Normal, register_distribution
+from sklearn_keras_scaling.targets._units import TargetUnitsLoss
 from sklearn_keras_scaling.training import (
     Batches,
     DistributionLoss,
@@ -173,6 +174,20 @@ def test_a_class_that_is_written_anew_has_another_key():
         return MissingLoss(DistributionLoss(Anew()))
 
     assert _key_of_part(loss(1.0)) != _key_of_part(loss(2.0))
+
+
+def test_fits_of_missing_targets_share_a_loop(compilations):
+    regressor = ScaledKerasRegressor(epochs=1, hidden_layer_sizes=(8,))
+    clear_compiled()
+    for n in (70, 66):  # the rows of a fit differ in a search
+        regressor.fit(X[:n], Y[:n])
+    assert len(compilations) == 1
+
+
+def test_a_function_within_others_is_told_by_name():
+    one, other = keras.losses.mean_squared_error, keras.losses.mean_absolute_error
+    assert _key_of_part(MissingLoss(one)) == _key_of_part(MissingLoss(one))
+    assert _key_of_part(MissingLoss(one)) != _key_of_part(MissingLoss(other))
 
 
 def test_functions_of_the_users_are_in_no_key():

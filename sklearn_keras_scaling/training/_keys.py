@@ -136,11 +136,12 @@ def _key_of_part(part: Any) -> Hashable:
     if not isinstance(part, (keras.losses.Loss, keras.metrics.Metric)):
         raise UniqueError(f"{type(part).__name__} is an object of its own")
     innermost = list(wrapped(part))[-1]
-    if hasattr(innermost, "__code__") and not is_stock(innermost):
-        raise UniqueError(f"{innermost.__name__} is a function of the user's own within another")
+    known = innermost.__name__ if hasattr(innermost, "__code__") else None
+    if known and not is_stock(innermost):
+        raise UniqueError(f"{known} is a function of the user's own within another")
     # Distributions as they are: a class may have been written anew under the name of another.
     distributions = [getattr(each, "distribution", None) for each in wrapped(part)]
-    return _written(_without_constants(told(part))), tuple(distributions)
+    return _written(_without_constants(told(part)), known), tuple(distributions)
 
 
 def _without_constants(node: Any) -> Any:
@@ -218,15 +219,16 @@ def _signature(variables: list[Any]) -> list[Any]:
     return [[list(v.shape), str(v.dtype), v.trainable] for v in variables]
 
 
-def _written(config: Any) -> str:
-    _check_stock(config)
+def _written(config: Any, function: str | None = None) -> str:
+    """Return a configuration as text; of functions it may have the one of this name."""
+    _check_stock(config, function)
     try:
         return json.dumps(config)
     except TypeError as error:
         raise UniqueError(f"its configuration cannot be written: {error}") from error
 
 
-def _check_stock(node: Any) -> None:
+def _check_stock(node: Any, function: str | None) -> None:
     """Raise ``UniqueError`` unless all that is configured comes from Keras, and tells all."""
     if isinstance(node, dict):
         name, module = node.get("class_name", "__"), str(node.get("module"))
@@ -235,10 +237,11 @@ def _check_stock(node: Any) -> None:
             module.split(".")[0] == "keras"
             or (name.startswith("__") and name != "__lambda__")
             or str(node.get("registered_name")).startswith(PACKAGE)
+            or (name == "function" and node["config"] == function)
         )
         if name in _OPAQUE or adapts or not is_known:
             raise UniqueError(f"{name} does what its configuration does not tell")
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for part in node:
-            _check_stock(part)
+            _check_stock(part, function)
