@@ -68,6 +68,7 @@ BACKENDS = {
         *("scikit_learns_checks", "any_window", "float32_is_computed", "samples_are", "bad_"),
         *("a_window_of_the_past", "a_table_", "what_fit_learns", "clones_"),
     ),
+    "namespaces": ALL,
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
 }
 
@@ -99,6 +100,7 @@ X64 = {
     "layers_instance": only("raw_units_are_never", "there_and_back", "the_gradient_is_that_of"),
     "layers_keras": only("outputs_have_the_dtype", "integers_and_float64"),
     "local_scaler": only("the_model_is", "a_pipeline_with"),
+    "namespaces": ALL,
     "transformers": only("the_graph_is", "the_inverse_is"),
 }
 

@@ -107,8 +107,6 @@ class Quantiles(Map):
     Notes
     -----
     At a number that is several quantiles at once, their mean is taken, as in scikit-learn.
-    ``keras.ops`` has the quantile function by ``erfinv`` alone, which is up to 1e-9 off in
-    the tails.
 
     Examples
     --------
