@@ -5,7 +5,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from sklearn import preprocessing
+from sklearn import decomposition, preprocessing
+from sklearn.compose import ColumnTransformer
 
 import sklearn_keras_scaling as sks
 from sklearn_keras_scaling import to_keras
@@ -48,20 +49,46 @@ HARD = [
 ]
 
 
-def in_onnx_runtime(model, rows, path):
+def exported(model, rows, path):
+    """Return the path of a model's file, in the format of its suffix, and the rows by input."""
+    pair = rows if isinstance(rows, dict) else {"rows": rows}
+    model(keras.tree.map_structure(lambda each: each[:1], rows))  # Keras must have seen some
+    kind = {".xml": "openvino", ".tflite": "litert"}.get(path.suffix, "onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf2onnx's, of NumPy
+        model.export(str(path), format=kind, verbose=False)
+    return str(path), list(pair.values())
+
+
+def in_onnx_runtime(model, rows, folder):
     """Return what ONNX Runtime makes of the model's file."""
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
-    rows = rows if isinstance(rows, dict) else {model.inputs[0].name: rows}
-    model(
-        [value[:1] for value in rows.values()] if len(rows) > 1 else next(iter(rows.values()))[:1]
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx's, of NumPy
-        model.export(path / "model.onnx", format="onnx", verbose=False)
-    session = runtime.InferenceSession(path / "model.onnx")
+    path, rows = exported(model, rows, folder / "model.onnx")
+    session = runtime.InferenceSession(path)
     names = [each.name for each in session.get_inputs()]
-    return session.run(None, dict(zip(names, rows.values(), strict=True)))[0]
+    return session.run(None, dict(zip(names, rows, strict=True)))[0]
+
+
+def in_openvino(model, rows, folder):
+    openvino = pytest.importorskip("openvino")
+    path, rows = exported(model, rows, folder / "model.xml")
+    asked = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors take bfloat16 else
+    return openvino.Core().compile_model(path, "CPU", asked)(rows)[0]
+
+
+def in_litert(model, rows, folder):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    path, rows = exported(model, rows, folder / "model.tflite")
+    interpreter = litert.Interpreter(path)
+    inputs = sorted(interpreter.get_input_details(), key=lambda one: one["name"])
+    for one, values in zip(inputs, rows, strict=True):
+        interpreter.resize_tensor_input(one["index"], values.shape)
+    interpreter.allocate_tensors()
+    for one, values in zip(inputs, rows, strict=True):
+        interpreter.set_tensor(one["index"], values)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
 def given(case, fitted, inverse):
@@ -88,3 +115,26 @@ def test_onnx_runtime_computes_what_keras_does(case, inverse, tmp_path):
     # 3.4e-9: Yeo-Johnson's inverse at 1e6, whose roundings are that large; all others 9e-15.
     assert np.nanmax(error) < 1e-8
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+
+
+@pytest.mark.parametrize("run", [in_onnx_runtime, in_openvino, in_litert])
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        preprocessing.StandardScaler(),
+        preprocessing.MinMaxScaler(clip=True),
+        decomposition.PCA(2, whiten=True),
+        ColumnTransformer([("a", sks.RobustScaler(), [2, 0])]),
+    ],
+    ids=lambda scaler: type(scaler).__name__,
+)
+def test_a_pair_is_scaled_in_float32_alone(scaler, run, tmp_path):
+    X = np.random.default_rng(0).normal(size=(400, 3)) * [1.0, 10.0, 0.1] + [1e6, 1e9, -1e5]
+    expected = map_of(scaler.fit(X)).forward(X, np)
+    high = X.astype("float32")
+    pair = {"high": high, "low": (X - high).astype("float32")}
+    model = to_keras(scaler, inputs="pair")
+    found = np.asarray(run(model, pair, tmp_path))
+    assert found.dtype == np.float32
+    # 9.9e-7: roundings of float32, and of the pair itself 1e-6 at 1e9 over its deviation of 10.
+    assert (np.abs(found - expected) / expected.std(axis=0)).max() < 3e-6

@@ -71,8 +71,32 @@ def number(value: float) -> np.ndarray:
     return np.array([value], dtype=np.float64)
 
 
+class InFloat32:
+    """A namespace whose constants are float32: what enters in float32 is computed in it.
+
+    Examples
+    --------
+    >>> xp = InFloat32(np)
+    >>> print(xp.subtract(np.float32([1.0]), number(0.5)).dtype)
+    float32
+    """
+
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the function of that name, with float64 arrays rounded before."""
+        function = getattr(self._xp, name)
+        return lambda *args, **kwargs: function(*map(_in_float32, args), **kwargs)
+
+
+def _in_float32(given: Any) -> Any:
+    is_wide = isinstance(given, np.ndarray) and given.dtype == np.float64
+    return given.astype(np.float32) if is_wide else given
+
+
 def is_narrow(xp: Any) -> bool:
-    """Return whether a graph computes in float32: on JAX without x64."""
+    """Return whether a graph computes in float32: on JAX without x64, and where it is asked for."""
     # Not by a tensor's dtype: on JAX, Keras says float32 of those that will be float64.
     convert = getattr(xp, "convert_to_tensor", None)  # NumPy has none
     return convert is not None and "float32" in str(convert(number(1.0)).dtype)
