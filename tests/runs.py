@@ -78,6 +78,7 @@ BACKENDS = {
     ),
     "missing_targets": but("losses_that_mix", "metrics_that_mix", "a_loss_is_written"),
     "squashing": only("a_graph_neither", "skrubs_scaler_has", "a_table_vectorizer"),
+    "namespaces": ALL,
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
     "uncertainty": only(
         *("what_is_exported", "a_table_of_which", "a_distribution_of_ones", "a_statistic_of"),
@@ -123,6 +124,7 @@ X64 = {
     "layers_keras": only("outputs_have_the_dtype", "integers_and_float64"),
     "local_scaler": only("the_model_is", "a_pipeline_with"),
     "squashing": only("a_graph_neither", "skrubs_scaler_has"),
+    "namespaces": ALL,
     "transformers": only("the_graph_is", "the_inverse_is"),
 }
 

@@ -434,7 +434,7 @@ def test_the_graph_is_certified(law, regime):
     model, unit = to_keras(fitted), spread_of(Z)
     is_exact = model.input.dtype == "float64"
     with unheard():
-        if is_exact:  # but for outputs in float32; erfinv of keras.ops is 1e-9 off
+        if is_exact:  # but for outputs in float32
             terms = law.terms(fitted, rows, expected) + HALF_STEP / EPS * np.abs(expected)
             assert_near(called(model, rows), expected, 1e4 * unit, terms)
         costs = 4 * EPS * law.terms(fitted, X, Z) / unit

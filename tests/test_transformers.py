@@ -39,8 +39,7 @@ def test_the_graph_is_what_scikit_learn_computes(case):
     name, inverse, folds, error = describe(case)
     assert written()[name][:2] == [inverse, folds]
     assert error <= float(written()[name][2])
-    # Roundings of float64; and erfinv in the tails of a normal distribution.
-    assert error < (1e-8 if "normal" in case.name else 1e-12)
+    assert error < 1e-12  # roundings of float64
 
 
 def test_the_table_in_the_docs_has_all_cases():

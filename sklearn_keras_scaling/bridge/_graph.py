@@ -20,7 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._optional import is_stock, keras, widest_float
 from .._structure import each
-from ..maps import IDENTITY, Inverse, Map
+from ..maps import IDENTITY, Affine, BothClasses, Chain, Clip, Inverse, Map, Parallel, Project, Take
+from ..maps._namespaces import InFloat32
 from ._asked import FittedView, asked_for
 from ._measuring import float32_cost, float32_output_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
@@ -68,7 +69,8 @@ def to_keras(
         One input of shape (n, n_features); or an input of shape (n, 1) for each column
         that is used of the data frame ``fitted`` was fitted on, by its name; or two float32
         inputs of shape (n, n_features), "high" and "low", whose sum is the number: what
-        float64 holds then gets through ``model.predict``, and to JAX without x64.
+        float64 holds then gets through ``model.predict``, to JAX without x64 and, behind scaling
+        that centres, to runtimes that compute in float32.
     outputs : sequence of str, default=None
         What a network with a distribution or several members is asked for, in raw units: "mean",
         "std", "quantile_0.05" and the like. The model returns a dict by these names; of several
@@ -302,24 +304,45 @@ def _pair(parts: ScaledNetwork, shape: Any, dtype: str | None) -> tuple[Any, Any
     if dtype is not None:
         raise ValueError(f'inputs="pair" has dtype float32; leave out dtype={dtype!r}.')
     given = {name: keras.Input(shape, name=name, dtype="float32") for name in ("high", "low")}
-    high, low = given.values()
-    if widest_float() == "float64":
-        raw = keras.ops.add(*(keras.ops.cast(each, "float64") for each in given.values()))
-        return given, parts.scale(raw, keras.ops)
-    if len(shape) > 1:
-        raise ValueError(f'inputs="pair" without float64 is for tables, not for shape {shape}.')
-    # The difference of near numbers is exact in float32, and what is left of them is small.
-    near = np.nan_to_num(np.nanmean(typical_rows(parts.table_map, shape), axis=0)).astype(
-        np.float32
-    )
-    difference = keras.ops.add(keras.ops.subtract(high, near), low)
     try:
-        shifted = each(lambda _, map_: map_.shift(near.astype(np.float64)), parts.inputs)
-        return given, replace(parts, inputs=shifted).scale(difference, keras.ops)
+        return given, _scaled_difference(parts, shape, *given.values())
     except NotImplementedError as error:
-        raise ValueError(
-            f'inputs="pair" without float64: {error} Enable it by JAX_ENABLE_X64=1.'
-        ) from error
+        if widest_float() != "float64":
+            raise ValueError(
+                f'inputs="pair" without float64: {error} Enable it by JAX_ENABLE_X64=1.'
+            ) from error
+    raw = keras.ops.add(*map(_widened, given.values()))
+    return given, parts.scale(raw, keras.ops)
+
+
+def _scaled_difference(parts: ScaledNetwork, shape: Any, high: Any, low: Any) -> Any:
+    """Return scaled numbers without their sum, which float32 does not hold.
+
+    The parts of the mean are taken from theirs instead: differences of near numbers are exact, and
+    small. Linear maps stay in float32, which LiteRT needs.
+    """
+    if len(shape) > 1:
+        raise NotImplementedError(f"it is for tables, not for shape {shape}.")
+    mean = np.nan_to_num(np.nanmean(typical_rows(parts.table_map, shape), axis=0))
+    near = mean.astype(np.float32)
+    rest = (mean - near).astype(np.float32)
+    offset = near.astype(np.float64) + rest
+    shifted = replace(parts, inputs=each(lambda _, map_: map_.shift(offset), parts.inputs))
+    is_linear = _is_linear(parts.table_map)
+    high, low = (high, low) if is_linear else map(_widened, (high, low))
+    difference = keras.ops.add(keras.ops.subtract(high, near), keras.ops.subtract(low, rest))
+    return shifted.scale(difference, InFloat32(keras.ops) if is_linear else keras.ops)
+
+
+def _is_linear(map_: Map) -> bool:
+    """Return whether it sums multiples of columns: of numbers near zero, float32 is enough."""
+    if isinstance(map_, Chain):
+        return all(map(_is_linear, map_.maps))
+    if isinstance(map_, Parallel):
+        return all(_is_linear(branch) for _, branch in map_.branches)
+    if isinstance(map_, Inverse):
+        return _is_linear(map_.map)
+    return isinstance(map_, Affine | Clip | Project | Take)
 
 
 def inverse_model(
@@ -383,7 +406,9 @@ def _outputs(parts: ScaledNetwork, scaled: Any, asked: str | None) -> Any:
     outputs = copy_network(parts.network)(scaled)
     if parts.outputs is IDENTITY and parts.asked is None:
         return outputs
-    return parts.unscale(keras.tree.map_structure(_widened, outputs), keras.ops)
+    if not isinstance(parts.outputs, BothClasses):  # probabilities are as good in float32
+        outputs = keras.tree.map_structure(_widened, outputs)
+    return parts.unscale(outputs, keras.ops)
 
 
 def _widened(tensor: Any) -> Any:

@@ -14,7 +14,7 @@ from .._optional import keras
 from .._structure import each, names, part, parts
 from ..exceptions import UnsupportedTransformerError
 from ..maps import IDENTITY, Map, Parallel
-from ..maps._namespaces import number
+from ..maps._namespaces import expm1, log, log1p, number
 
 Convert = TypeVar("Convert", bound=Callable[[Any], Any])
 
@@ -23,10 +23,16 @@ _MAPS: dict[type | str, Callable[[Any], Map]] = {}
 _NETWORKS: dict[type | str, Callable[[Any], ScaledNetwork]] = {}
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
-#: NumPy's functions that keras.ops has under another name, or not for float64 in a graph.
+#: NumPy's functions that keras.ops has under another name, or not for float64 in a graph, or by
+#: operations that runtimes lack.
 _OWN_FORMS: dict[str, Callable[[Any], Any]] = {
     "degrees": lambda x: keras.ops.multiply(x, number(180 / np.pi)),
     "exp2": lambda x: keras.ops.exp(keras.ops.multiply(x, number(np.log(2)))),
+    "expm1": lambda x: expm1(x, keras.ops),
+    "log": lambda x: log(x, keras.ops),
+    "log10": lambda x: keras.ops.divide(log(x, keras.ops), number(np.log(10))),
+    "log1p": lambda x: log1p(x, keras.ops),
+    "log2": lambda x: keras.ops.divide(log(x, keras.ops), number(np.log(2))),
     "positive": lambda x: x,
     "radians": lambda x: keras.ops.multiply(x, number(np.pi / 180)),
     "rint": lambda x: keras.ops.round(x),

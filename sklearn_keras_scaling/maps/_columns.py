@@ -304,6 +304,10 @@ class Project(Map):
         """Return the point with coordinates ``z``."""
         return xp.add(project(z, self.components.T, xp), self.mean)
 
+    def shift(self, offset: np.ndarray) -> Map:
+        """Return the same around another mean."""
+        return replace(self, mean=self.mean - offset)
+
     def typical(self, outputs: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Return rows that spread along the components as the training data."""
         if self.deviations is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from ._base import UNKNOWN, Map, constants
 from ._columns import Take
 from ._domains import function_domain, moved, power_end
-from ._namespaces import at_least, number, squashed, unsquashed
+from ._namespaces import at_least, expm1, log, log1p, number, squashed, unsquashed
 
 _EPS = np.finfo(np.float64).eps
 
@@ -113,18 +113,18 @@ class Power(Map):
         """Return the power of ``x``."""
         if not self.is_signed:
             lambda_ = _nonzero(self.lambdas)
-            return xp.divide(xp.expm1(xp.multiply(xp.log(x), lambda_)), lambda_)
+            return xp.divide(expm1(xp.multiply(log(x, xp), lambda_), xp), lambda_)
         lambda_, size, sign = self._halves(x, xp)
-        power = xp.divide(xp.expm1(xp.multiply(xp.log1p(size), lambda_)), lambda_)
+        power = xp.divide(expm1(xp.multiply(log1p(size, xp), lambda_), xp), lambda_)
         return xp.multiply(sign, power)
 
     def inverse(self, z: Any, xp: Any) -> Any:
         """Return the number whose power is ``z``."""
         if not self.is_signed:
             lambda_ = _nonzero(self.lambdas)
-            return xp.exp(xp.divide(xp.log1p(xp.multiply(z, lambda_)), lambda_))
+            return xp.exp(xp.divide(log1p(xp.multiply(z, lambda_), xp), lambda_))
         lambda_, size, sign = self._halves(z, xp)
-        root = xp.expm1(xp.divide(xp.log1p(xp.multiply(size, lambda_)), lambda_))
+        root = expm1(xp.divide(log1p(xp.multiply(size, lambda_), xp), lambda_), xp)
         return xp.multiply(sign, root)
 
     def _halves(self, x: Any, xp: Any) -> tuple[Any, Any, Any]:

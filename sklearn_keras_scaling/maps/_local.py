@@ -117,7 +117,9 @@ class LocalMoments:
         return xp.where(is_nan, x, z)
 
     def _if_any(self, x: Any, xp: Any) -> Any:
-        return xp.where(xp.greater(self.count, 0), x, xp.full_like(x, float("nan")))
+        with np.errstate(invalid="ignore"):
+            nothing = xp.divide(xp.zeros_like(self.count), self.count)  # NaN of no number, else 0
+        return xp.where(xp.isnan(nothing), nothing, x)
 
     def merge(self, other: LocalMoments, xp: Any) -> LocalMoments:
         """Return the moments of both windows together."""
@@ -164,11 +166,13 @@ class Windows:
 
     def moments(self, x: Any, mask: Any, xp: Any) -> LocalMoments:
         """Return the moments of each window, without NaN and where the mask is True."""
-        counts = xp.logical_not(xp.isnan(x))
+        is_nan, zero = xp.isnan(x), xp.zeros_like(x)
+        counts = xp.logical_not(is_nan)
+        x = xp.where(is_nan, zero, x)
         if mask is not None:
             counts = xp.logical_and(counts, mask)
-        zero = xp.zeros_like(x)
-        x, count = xp.where(counts, x, zero), xp.where(counts, xp.ones_like(x), zero)
+            x = xp.where(counts, x, zero)
+        count = xp.where(counts, xp.ones_like(x), zero)
         for axis, pair in self.pairs.items():
             x = self._pad(x, axis, pair, 0, xp)
             count = self._pad(count, axis, pair, int(self.padding == "same"), xp)
