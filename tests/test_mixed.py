@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler as SklearnScaler
 
 from sklearn_keras_scaling import (
     Labels,
-    ManyLabels,
     Normal,
     Numbers,
     Ordinal,
