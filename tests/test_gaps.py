@@ -103,7 +103,8 @@ def test_validation_may_have_gaps_where_training_has_none():
     expected = np.abs(regressor.predict(X) - TWO)[~CELLS].mean()
     assert regressor.history_["val_mae"][0] == pytest.approx(expected, rel=1e-5)
     complete = fit(TWO, **given)
-    for one, other in zip(regressor.network_.get_weights(), complete.network_.get_weights()):
+    every = (one.network_.get_weights() for one in (regressor, complete))
+    for one, other in zip(*every, strict=True):
         np.testing.assert_array_equal(one, other)
     tf = pytest.importorskip("tensorflow")
     stream = tf.data.Dataset.from_tensor_slices((X, gaps)).batch(7)

@@ -172,8 +172,9 @@ class PredictsDistributions(BaseScaledKeras):
     def _joined(self, by_output: Any) -> Any:
         """Return the outputs as a table, where all of one are there."""
         columns = self.targets_.columns
-        is_table = columns is not None and columns.order is not None
-        return columns.join(by_output) if is_table and columns.has_all(by_output) else by_output
+        if columns is None or columns.order is None or not columns.has_all(by_output):
+            return by_output
+        return columns.join(by_output)
 
 
 class QuantileRegressor(RegressorMixin, FittedView):
