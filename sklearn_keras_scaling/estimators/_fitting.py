@@ -242,9 +242,10 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
         loss, metrics = self._compile(trained, origin, before)
-        targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
-        check_loss(trained, inputs, targets, outputs)
-        check_metrics(self.targets_.as_outputs(metrics), targets, outputs)
+        if is_first:  # the other members have the same
+            targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
+            check_loss(trained, inputs, targets, outputs)
+            check_metrics(self.targets_.as_outputs(metrics), targets, outputs)
         if is_first and before is None:
             self._find(network, rows, loss)
         return network, trained, loss
