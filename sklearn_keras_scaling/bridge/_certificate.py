@@ -15,7 +15,7 @@ from .._optional import keras
 from .._structure import each, part, parts
 from ._asked import asked_for, at_end
 from ._graph import input_shape
-from ._measuring import BEYOND, largest_difference, standard_unit, typical_rows
+from ._measuring import BEYOND, largest_difference, standard_unit, typical_rows, without_ends
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
 #: Below this, in standardised units, two numbers differ by rounding and by no jump.
@@ -184,6 +184,8 @@ class _Pair:
     def unit(self, expected: list[np.ndarray]) -> list[np.ndarray]:
         """Return the standard deviation of each output."""
         shape = () if self.is_several else self.shape
+        if self.parts.network is not None:
+            expected = [without_ends(one) for one in expected]
         return [standard_unit(one, shape) if len(one) else np.ones(1) for one in expected]
 
     def rows(self, spread: float) -> Any:

@@ -13,8 +13,7 @@ from ..maps import UNKNOWN, Map, draws_for
 _ROWS, _VALUES = 256, 1_000_000
 #: Mean of numbers that nothing is known of, at a standard deviation of 1.
 _FAR = 1e6
-#: Interquartile ranges from the median that count as no spread: a prediction at the end of what a
-#: target scaler can take back may be any number.
+#: Interquartile ranges from the median beyond which a prediction is no part of the others' spread.
 _OUTLYING = 1e6
 #: How far beyond the training data's range numbers are tried, as a multiple of it.
 BEYOND = 3.0
@@ -65,13 +64,23 @@ def standard_unit(
     varying = (0, *(axis for axis, length in lengths if length is None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # outputs without a finite number
-        low, middle, high = np.nanquantile(finite, [0.25, 0.5, 0.75], axis=varying, keepdims=True)
-        is_far = (high > low) & (np.abs(finite - middle) > _OUTLYING * (high - low))
-        finite = np.where(is_far, np.nan, finite)
         deviation = np.nanstd(finite, axis=varying, keepdims=True)[0]
         size = np.nanmax(np.abs(finite), axis=varying, keepdims=True)[0]
     # A spread by rounding alone is none.
     return np.where(deviation > 1e-12 * np.nan_to_num(size), deviation, without)
+
+
+def without_ends(values: np.ndarray) -> np.ndarray:
+    """Return predictions with NaN for those that are far from all others.
+
+    What stays at the end of a target scaler's inverse may be any number, by whose size all
+    differences would be none.
+    """
+    if not values.size:
+        return values
+    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+    is_far = (high > low) & (np.abs(values - middle) > _OUTLYING * (high - low))
+    return np.where(is_far, np.nan, values)
 
 
 def float32_cost(
