@@ -43,7 +43,7 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         optimizer where ``optimizer`` is "adam"; metrics and the rest are this
         estimator's.
     input_scaler : str, transformer, list, dict or None, default="standard"
-        Scales ``X``: "standard", "minmax", "maxabs" or "robust", or a transformer, which
+        Scales ``X``: "standard", "minmax", "maxabs", "robust" or "squash", or a transformer, which
         is cloned and may change the columns. A list has one for each column (None passes
         it unscaled), a dict one for each input. "batchnorm" lets a ``BatchNormalization`` in
         front of the network scale while it trains, and keeps its moving statistics;
