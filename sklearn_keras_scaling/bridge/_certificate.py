@@ -380,7 +380,7 @@ class _Pair:
     def _in_order(self, outputs: Any) -> Any:
         """Return the outputs in the order of the fitted object's."""
         wanted = self.names_out or self.parts.outputs
-        if not (isinstance(outputs, dict) and isinstance(wanted, dict)):
+        if not (isinstance(outputs, dict) and isinstance(wanted, dict | list)):
             return outputs
         return {name: outputs[name] for name in wanted if name in outputs}
 
