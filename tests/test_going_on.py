@@ -111,14 +111,19 @@ def test_ctrl_c_leaves_a_fitted_estimator_that_says_so(engine, diabetes):
     assert int(regressor.network_.optimizer.iterations) == 3 * 2 + 20 * 2
 
 
+def weights_of(classifier):
+    """Return the weights of single labels in training."""
+    return classifier.targets_.by_output.weights(classifier.classes_, None, None, True)
+
+
 def test_balanced_classes_are_those_of_the_rows_that_train():
     X = np.random.default_rng(0).normal(size=(40, 3))
     often, seldom = np.repeat([0, 1], [38, 2]), np.repeat([0, 1], [2, 38])
     classifier = ScaledKerasClassifier(**ONE_EPOCH, class_weight="balanced", warm_start=True)
     classifier.fit(X, often).fit(X, seldom)
-    np.testing.assert_allclose(classifier._class_weights(), [10, 40 / 76])
+    np.testing.assert_allclose(weights_of(classifier), [10, 40 / 76])
     y = np.repeat([0, 1, 2], [15, 15, 10])
     classifier = ScaledKerasClassifier(**ONE_EPOCH, class_weight="balanced")
     classifier.partial_fit(X[:30], y[:30], classes=[0, 1, 2]).partial_fit(X[30:], y[30:])
-    np.testing.assert_allclose(classifier._class_weights(), [40 / 45, 40 / 45, 40 / 30])
+    np.testing.assert_allclose(weights_of(classifier), [40 / 45, 40 / 45, 40 / 30])
     assert classifier.history_["loss"][0] > 0

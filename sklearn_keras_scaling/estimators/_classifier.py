@@ -243,7 +243,7 @@ default="auto"
         p : ndarray of shape (n_samples, ..., n_classes), float32, or list of them
             Columns in the order of ``classes_``. A list has those of each column of classes.
         """
-        found = self._probabilities(X)
+        found = each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))
         return list(found.values()) if self.targets_.are_several else found
 
     def predict(self, X: Any) -> np.ndarray:
@@ -260,10 +260,12 @@ default="auto"
             Like the ``y`` of ``fit``, of the dtype of ``classes_``; several labels and one-hot
             rows as 0 and 1.
         """
-        probabilities = self._probabilities(X)
-        targets = self.targets_.by_output
-        found = each(lambda _, p, target: target.most_probable(p), probabilities, targets)
-        return _side_by_side(parts(found)) if self.targets_.are_several else found
+        probabilities, targets = self.predict_proba(X), self.targets_.by_output
+        if not self.targets_.are_several:
+            labels: np.ndarray = targets.most_probable(probabilities)
+            return labels
+        pairs = zip(targets.values(), probabilities, strict=True)
+        return _side_by_side([target.most_probable(p) for target, p in pairs])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of known labels that are predicted as they are.
@@ -289,9 +291,6 @@ default="auto"
         weight = check_weights(sample_weight, len(predicted), "sample_weight")
         right = each(lambda _, t, *both: t.right(*both), self.targets_.by_output, given, found)
         return share_of_right(parts(right) if self.targets_.are_several else [right], weight)
-
-    def _probabilities(self, X: Any) -> Any:
-        return each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         """Train for one epoch on more rows, going on from what was learnt before.
