@@ -148,7 +148,12 @@ class Quantiles(Distribution):
         _, covariance, _ = self._pieces.moments
         covariance = constant(covariance, widths)
         # Neither matmul, which is float32 on PyTorch, nor a root of 0, which has no slope.
-        spread = widths @ covariance if xp is np else xp.einsum("...i,ij->...j", widths, covariance)
+        axes = "abcde"[: len(widths.shape) - 1]  # no ellipsis: TensorFlow 2.19 is wrong with one
+        spread = (
+            widths @ covariance
+            if xp is np
+            else xp.einsum(f"{axes}i,ij->{axes}j", widths, covariance)
+        )
         variance = xp.sum(xp.multiply(spread, widths), axis=-1)
         is_spread = xp.greater(variance, constant(0.0, variance))
         root = xp.sqrt(xp.where(is_spread, variance, constant(1.0, variance)))

@@ -147,7 +147,11 @@ def at_least(x: Any, limit: Any, xp: Any) -> Any:
 
 def project(x: Any, matrix: np.ndarray, xp: Any) -> Any:
     """Return ``x @ matrix.T``; ``keras.ops.matmul`` makes float32 of float64 on PyTorch."""
-    return x @ matrix.T if xp is np else xp.einsum("...f,kf->...k", x, matrix)
+    if xp is np:
+        return x @ matrix.T
+    # No ellipsis: with one, TensorFlow 2.19 makes wrong numbers of float32.
+    axes = "abcde"[: len(x.shape) - 1]
+    return xp.einsum(f"{axes}f,kf->{axes}k", x, matrix)
 
 
 def squashed(x: Any, xp: Any) -> Any:
