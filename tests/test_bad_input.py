@@ -88,7 +88,7 @@ BAD_DATA = {
     "zero rows": (X[:0], Y[:0], r"X: Found array with 0 sample\(s\).*Pass at least one row"),
     "lengths": (X, Y[:11], r"X and y must have as many rows each\. Found input.*\[12, 11\]"),
     "no y": (X, None, r"requires y to be passed, but the target y is None"),
-    "y nan": (X, [np.nan, *Y[1:]], r"Input y contains NaN[\s\S]*in row 0\. Impute"),
+    "y nan": (X, [np.nan] * 12, r"y has no known target in any row that counts: all are missing"),
     "y inf": (X, [np.inf, *Y[1:]], r"Input y contains infinity[\s\S]*in row 0\. Impute"),
     "y text": (X, ["a"] * 12, r"y has text in row 0, but numbers were expected"),
 }
@@ -231,7 +231,7 @@ def test_validation_data():
     with pytest.raises(ValueError, match=r"The first such value of X_val is in row 4, column 1"):
         regressor.fit(X, Y, X_val=with_cell(np.nan), y_val=Y)
     with pytest.raises(ValueError, match=r"The first such value of y_val is in row 0\."):
-        regressor.fit(X, Y, X_val=X, y_val=[np.nan, *Y[1:]])
+        regressor.fit(X, Y, X_val=X, y_val=[np.inf, *Y[1:]])
 
 
 @pytest.mark.parametrize(
