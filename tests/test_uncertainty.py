@@ -698,6 +698,40 @@ def test_an_ensemble_is_pickled_with_its_bits_and_goes_on(ensemble, tmp_path):
         loaded.set_params(n_members=2).fit(X, TWO)
 
 
+def heads_in_a_list():
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dense(4, "relu")(inputs)
+    return keras.Model(
+        inputs, [keras.layers.Dense(1, name=name)(hidden) for name in "ab"], name="n"
+    )
+
+
+def of_two_inputs():
+    inputs = [keras.Input((3,)), keras.Input((1,))]
+    hidden = keras.layers.Dense(4, "relu")(keras.layers.concatenate(inputs))
+    return keras.Model(inputs, keras.layers.Dense(1)(hidden), name="of_two")
+
+
+@pytest.mark.parametrize("case", ["a model", "heads in a list", "inputs in a list"])
+def test_members_may_have_one_name(case, tmp_path):
+    model, data, y = {
+        "a model": (dense(1)(), X, Y),
+        "heads in a list": (heads_in_a_list, X, {"b": Y, "a": -Y}),
+        "inputs in a list": (of_two_inputs, [X, X[:, :1]], Y),
+    }[case]
+    regressor = ScaledKerasRegressor(model, **{**THREE, "batch_size": 16}).fit(data, y)
+    assert len({member.name for member in regressor.members_}) == 3
+    mean, std = regressor.predict(data, return_std=True)
+    joblib.dump(regressor, tmp_path / "ensemble")
+    loaded = joblib.load(tmp_path / "ensemble")
+    exported = to_keras(regressor)(data)
+    for key in y if isinstance(y, dict) else [None]:
+        assert (part(std, key) > 0).any()
+        np.testing.assert_array_equal(part(loaded.predict(data), key), part(mean, key))
+        assert np.abs(numbers(part(exported, key)) - part(mean, key)).max() < 1e-4 * Y.std()
+    regressor.set_params(warm_start=True).fit(data, y)
+
+
 def test_members_have_no_batchnorm_scaler():
     with pytest.raises(ValueError, match="n_members=3: each network would have an input scaler"):
         ScaledKerasRegressor(**THREE, input_scaler="batchnorm").fit(X, Y)

@@ -116,7 +116,8 @@ default="auto"
         Whether the scaler goes on learning in ``partial_fit``, or stays as its first call
         fitted it. If it moves, the network meets other numbers than it was trained on.
     n_members : int, default=1
-        Networks, each with first weights and an order of rows of its own; the probabilities
+        Networks, each with first weights and an order of rows of its own (those of a
+        ``keras.Model`` all start from its weights); the probabilities
         are their mean.
     ignore_findings : tuple of str, default=()
         Codes of findings to be silent about, such as ``("SKS009",)``; see

@@ -110,7 +110,8 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         Whether the scalers go on learning in ``partial_fit``, or stay as its first call
         fitted them. If they move, the network meets other numbers than it was trained on.
     n_members : int, default=1
-        Networks, each with first weights and an order of rows of its own; the prediction is
+        Networks, each with first weights and an order of rows of its own (those of a
+        ``keras.Model`` all start from its weights); the prediction is
         their mean, and deviations, quantiles and samples are those of all together.
     ignore_findings : tuple of str, default=()
         Codes of findings to be silent about, such as ``("SKS009",)``; see

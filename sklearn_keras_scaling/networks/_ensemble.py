@@ -29,9 +29,21 @@ def join_members(members: list[Any], shapes: Any) -> Any:
     def tensor(name: Any, shape: tuple[int, ...]) -> Any:
         return keras.Input(shape, name=name if isinstance(name, str) else None)
 
+    _make_names_differ(members)
     inputs = each(tensor, shapes)
     outputs = [_named(member, member(inputs)) for member in members]
     return keras.Model(inputs, each(lambda _, *one: keras.ops.stack(one, axis=1), *outputs))
+
+
+def _make_names_differ(members: list[Any]) -> None:
+    """Rename networks that have the name of one before, as copies of one and the same have."""
+    taken: set[str] = set()
+    for member in members:
+        name, number = member.name, 1
+        while member.name in taken:
+            number += 1
+            member.name = f"{name}_{number}"
+        taken.add(member.name)
 
 
 def mean_history(histories: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
