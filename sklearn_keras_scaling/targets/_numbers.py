@@ -221,10 +221,10 @@ class Numbers(Target):
 
     def _refuse_for_series(self) -> None:
         if self.name_ is not None or len(self.shape_) > 2:
+            given = "" if self.name_ is None else f" of an output with a name, {self.name_!r}"
             raise ValueError(
                 "input_scaler='instance' needs y of shape (n_samples,), (n_samples, n_steps) or "
-                "(n_samples, n_steps, n_features), got "
-                + (f"samples of shape {self.shape_}." if self.name_ is None else "several outputs.")
+                f"(n_samples, n_steps, n_features), got samples of shape {self.shape_}{given}."
             )
         if self.scaler != "standard" or self._routed_to_scaler:
             raise ValueError(
