@@ -23,6 +23,10 @@ IMAGES = RNG.integers(0, 256, size=(40, 8, 8, 3)).astype(float)
 CAPPED = np.append(np.full(1000, 5.0), np.arange(20.0)).reshape(-1, 1)
 MOSTLY_ZERO = np.append(np.zeros(420), np.linspace(0.0, 50.0, 25)).reshape(-1, 1)
 TWO = np.column_stack([Y, Y[::-1] / 1000])
+_OTHER = np.random.default_rng(1)
+#: Log-normal numbers, and numbers far from zero of which a power leaves no digits.
+POSITIVE = np.exp(_OTHER.normal(size=(200, 1)))
+FAR = 1e6 + np.tanh(_OTHER.normal(size=(200, 1)))
 SHARES = RNG.dirichlet([1.0, 2.0, 3.0], size=200)
 LABELS = np.arange(200) % 3
 STEPS = np.arange(1000).reshape(200, 5) % 2

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from sklearn import preprocessing
+from sklearn.pipeline import make_pipeline
 
 from sklearn_keras_scaling import (
     MaxAbsScaler,
@@ -25,10 +26,12 @@ from sklearn_keras_scaling.training import DistributionLoss
 
 from .finding_networks import (
     CAPPED,
+    FAR,
     IMAGES,
     LABELS,
     LONG_TAIL,
     MOSTLY_ZERO,
+    POSITIVE,
     RNG,
     SEVERAL,
     SHARES,
@@ -471,6 +474,38 @@ CASES = [
         one_a_row=lambda: fitted(LABELS, net(dense(3, "softmax"))),
         each_step=lambda: of_y(net(dense(3, "softmax"), shape=(5, 3)), None, STEPS),
         without_data=lambda: of_y(net(dense(3, "softmax")), None, None),
+    ),
+    *yes(
+        "SKS023",
+        power_far_from_zero=lambda: of_y(
+            net(dense(1)), preprocessing.PowerTransformer("box-cox").fit(FAR), FAR
+        ),
+        wrong_inverse=lambda: of_y(
+            net(dense(1)),
+            preprocessing.FunctionTransformer(np.log1p, np.exp, check_inverse=False).fit(POSITIVE),
+            POSITIVE,
+        ),
+        with_gaps=lambda: of_y(
+            net(dense(1)), preprocessing.PowerTransformer("box-cox").fit(FAR), with_gaps(FAR)
+        ),
+        estimator=lambda: fitted(
+            FAR[:, 0], net(dense(1)), target_scaler=preprocessing.PowerTransformer("box-cox")
+        ),
+    ),
+    *no(
+        "SKS023",
+        power=lambda: of_y(net(dense(1)), preprocessing.PowerTransformer().fit(POSITIVE), POSITIVE),
+        standard_first=lambda: of_y(
+            net(dense(1)),
+            make_pipeline(StandardScaler(), preprocessing.PowerTransformer()).fit(FAR),
+            FAR,
+        ),
+        standard_far=lambda: of_y(net(dense(1)), standard(1e9 + POSITIVE), 1e9 + POSITIVE),
+        quantiles=lambda: of_y(
+            net(dense(1)), preprocessing.QuantileTransformer(n_quantiles=50).fit(POSITIVE), POSITIVE
+        ),
+        constant=lambda: of_y(net(dense(1)), standard(np.ones((60, 1))), np.ones((60, 1))),
+        unscaled=lambda: of_y(net(dense(1)), None, FAR),
     ),
     *yes(
         "SKS020",

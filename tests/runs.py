@@ -76,13 +76,14 @@ BACKENDS = {
         *("scikit_learns_checks", "any_window", "float32_is_computed", "samples_are", "bad_"),
         *("a_window_of_the_past", "a_table_", "what_fit_learns", "clones_"),
     ),
+    "members": only("an_ensemble_is_one"),
     "missing_targets": but("losses_that_mix", "metrics_that_mix", "a_loss_is_written"),
     "squashing": only("a_graph_neither", "skrubs_scaler_has", "a_table_vectorizer"),
     "namespaces": ALL,
     "transformers": but("the_map_on_the_host", "the_table_in_the_docs"),
     "uncertainty": only(
         *("what_is_exported", "a_table_of_which", "a_distribution_of_ones", "a_statistic_of"),
-        *("an_ensemble_is_one", "intervals_stay", "deviations_of_wide", "metrics_while"),
+        *("intervals_stay", "deviations_of_wide", "metrics_while"),
     ),
 }
 
@@ -95,6 +96,7 @@ JAX = {
     ),
     "inputs": ALL,
     "labels": only("gaps_train", "ordinal_labels"),
+    "members": only("the_first_member", "an_ensemble_that_is"),
     "mixed": only(
         "each_kind_may", "weights_of_targets", "it_learns", "training_goes", "one_export"
     ),
@@ -102,7 +104,7 @@ JAX = {
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
     "training_compiled": but("weights_and_history[^(clipping|own_loss|convolution)"),
-    "uncertainty": only("a_plain_networks_mean", "the_first_member", "an_ensemble_that_is"),
+    "uncertainty": only("a_plain_networks_mean"),
     "windows": but("windows_", "bad_"),
 }
 
@@ -161,10 +163,12 @@ ANY_VERSION = {
     "layers_instance": only("a_forecaster", "the_gradient", "there_and_back", "a_file_loads"),
     "layers_keras": only("a_model_takes", "the_output_shape", "a_compiled_model[True"),
     "local_scaler": only("any_window", "a_file_loads"),
+    "members": only("the_first_member", "an_ensemble_is_pickled", "an_ensemble_that_is"),
     "mixed": only("training_goes", "it_learns", "streams_equal"),
     "notebooks": ALL,
     "persistence": only("a_search_predicts", "copies_of"),
     "processes": but("a_forked_process", "same_scores"),
+    "raw_units": only("so_it_is"),
     "real_data": ALL,
     "regressor": only(
         *("the_output_activation", "scaling_beats", "integer_weights", "warm_start", "a_row_is"),
@@ -178,10 +182,7 @@ ANY_VERSION = {
         "weights_and_history[^(mlp|weighted|gru|several_outputs|own_step|averaging)]",
         *("callbacks_see", "the_progress_bar", "a_step_that"),
     ),
-    "uncertainty": only(
-        *("results_have", "what_is_exported", "a_plain_networks", "the_first_member"),
-        *("an_ensemble_is_pickled", "an_ensemble_that_is", "a_statistic_of", "so_it_is"),
-    ),
+    "uncertainty": only("results_have", "what_is_exported", "a_plain_networks", "a_statistic_of"),
     "windows": but("windows_", "it_is_searched", "it_ships"),
 }
 

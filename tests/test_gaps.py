@@ -8,7 +8,12 @@ from sklearn.metrics import get_scorer, mean_absolute_error, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import PowerTransformer
 
-from sklearn_keras_scaling import ScaledKerasRegressor, known_scorer, to_keras
+from sklearn_keras_scaling import (
+    ScaledKerasClassifier,
+    ScaledKerasRegressor,
+    known_scorer,
+    to_keras,
+)
 
 from . import ONE_EPOCH
 from .layers import numbers
@@ -331,3 +336,20 @@ def test_wrong_weights_are_explained(y, weight, text):
     with pytest.raises((ValueError, TypeError), match=text):
         regressor.fit(X, y, sample_weight=weight)
     assert vars(regressor) == before
+
+
+def test_known_scorers_of_labels():
+    labels = np.where(X[:, 0] > 0, "up", "down").astype(object)
+    labels[::5] = None
+    known = np.arange(60) % 5 > 0
+    classifier = ScaledKerasClassifier(**EAGER).fit(X, labels)
+    for scoring in ("accuracy", "neg_log_loss", "roc_auc"):
+        expected = get_scorer(scoring)(classifier, X[known], labels[known].astype(str))
+        assert known_scorer(scoring)(classifier, X, labels) == pytest.approx(expected, rel=1e-12)
+    coded = np.where(known, (X[:, 0] > 0).astype(int), -1)
+    classifier = ScaledKerasClassifier(**EAGER, missing_label=-1)
+    scoring = known_scorer("accuracy", missing_label=-1)
+    found = cross_val_score(classifier, X, coded, cv=3, scoring=scoring)
+    np.testing.assert_allclose(found, cross_val_score(classifier, X, coded, cv=3))
+    named = classifier.fit({"a": X}, coded)
+    assert scoring(named, {"a": X}, coded) == pytest.approx(named.score({"a": X}, coded))

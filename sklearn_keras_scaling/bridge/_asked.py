@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
+from .._structure import each
 from ._registry import ScaledNetwork, network_of, register_network
 
 
@@ -30,7 +34,11 @@ class FittedView(BaseEstimator):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return True: it is made of what is fitted."""
+        """Return whether the estimator is."""
+        try:
+            check_is_fitted(self.fitted)
+        except NotFittedError:
+            return False
         return True
 
 
@@ -52,7 +60,8 @@ class Asked(FittedView):
     def predict(self, X: Any) -> dict[str, Any]:
         """Return what was asked for, by name, in raw units."""
         fitted, X = at_end(self.fitted, X)
-        found: dict[str, Any] = fitted._say(X, self.outputs)
+        outputs = each(lambda _, one: one.astype(np.float64), fitted._outputs(X))
+        found: dict[str, Any] = asked_network(self).unscale(outputs, np)
         return found
 
 

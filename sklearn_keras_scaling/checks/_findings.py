@@ -155,6 +155,13 @@ KINDS = {
         "numbers and makes positive what must be",
         "End the network with a linear layer.",
     ),
+    "SKS023": Kind(
+        True,
+        "the target scaler's way back loses the targets: predictions cannot be right, whatever the "
+        "network learns",
+        "Use a scaler that keeps the digits of numbers far from zero: 'standard', or a "
+        "StandardScaler before a power, in a pipeline; or mend an inverse that is none.",
+    ),
 }
 
 

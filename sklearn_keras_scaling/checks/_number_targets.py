@@ -14,13 +14,25 @@ from ._findings import Finding
 from ._graph import SATURATING
 from ._inputs import CENTRED, scaler_name, squeezed, too_narrow
 from ._kinds import OF_PROBABILITIES, OF_SIGNS, is_any
-from ._numbers import Columns, dense, scaled, scaled_where_known, taken
+from ._numbers import (
+    Columns,
+    dense,
+    scaled,
+    scaled_where_known,
+    some,
+    table,
+    taken,
+    unscaled,
+)
 from ._targets import TargetSide, told_reach
 
 #: Ratio of standard deviations that one loss adds up: of squares, about a thousand.
 _SIZES = 30.0
 #: Share of an interval that counts as its edge.
 _EDGE = 0.01
+
+#: What an output may always be off by, and the standard deviations that it may be off by then.
+_OFF, _LOST = 1e-3, 0.1
 
 #: Losses that only ratios between numbers matter to, but zero must be zero.
 _OF_RATIOS = ("mean_absolute_percentage_error", "poisson")
@@ -98,6 +110,7 @@ class NumberSide(TargetSide):
             return
         if not self.end.has_bias and self.offset > CENTRED:
             yield Finding("SKS003", self.end.layer, self.told_offset())
+        yield from self._does_not_come_back()
         yield from squeezed(self.end.layer, self.scaler, self.given)
         yield from too_narrow(self.end.layer, self.as_given, self.given, None)
 
@@ -139,6 +152,27 @@ class NumberSide(TargetSide):
                 return  # they are shares
             told += f"; those of the scaled targets go from {sums.min():.3g} to {sums.max():.3g}"
         yield Finding("SKS018", self.end.layer, told)
+
+    def _does_not_come_back(self) -> Iterator[Finding]:
+        raw, z = self.rows, self.scaled
+        if self.scaler is None or raw is None or z is None:
+            return
+        near = np.where(np.isnan(z), np.nanmedian(z), z) + _OFF
+        with np.errstate(all="ignore"):
+            back = unscaled(self.scaler, near)
+        given = Columns(raw)
+        off = np.abs(table(np.where(np.isnan(raw), np.nan, back)) - given.values)[:, given.numbers]
+        # The median: what is beyond the ends of an inverse is told when it is predicted.
+        off = np.nanmedian(np.where(np.isinf(off) | np.isnan(off), np.inf, off), axis=0) / given.sd
+        lost = np.flatnonzero(off > _LOST)
+        if len(lost):
+            yield Finding(
+                "SKS023",
+                self.end.layer,
+                f"outputs that are {_OFF:g} off come back {off[lost].max():.2g} standard "
+                f"deviations off in the median, by {scaler_name(self.scaler)} of "
+                f"{some(None, given.numbers[lost])}",
+            )
 
     def _meaningless_loss(self) -> Iterator[Finding]:
         if self.loss is None or self.scaler is None or self.kind.in_target_units:

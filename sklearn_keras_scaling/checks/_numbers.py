@@ -65,6 +65,16 @@ def scaled(scaler: Any, rows: Any) -> np.ndarray:
     return dense(transformed(scaler, rows))
 
 
+def unscaled(scaler: Any, scaled_rows: np.ndarray) -> np.ndarray:
+    """Return scaled target rows in raw units."""
+    if scaler is None:
+        return scaled_rows
+    if isinstance(scaler, list):
+        columns = [unscaled(one, scaled_rows[..., [i]]) for i, one in enumerate(scaler)]
+        return np.concatenate(columns, axis=-1)
+    return dense(transformed(scaler, scaled_rows, "inverse_transform"))
+
+
 def scaled_where_known(scaler: Any, rows: np.ndarray) -> np.ndarray:
     """Return target rows as the network learns them, NaN where they are not known."""
     is_missing = np.isnan(rows)

@@ -54,6 +54,9 @@ from ._processes import refuse_after_fork
 class BaseScaledKeras(FitsNetworks):
     """Fits scalers and a network on raw data and predicts through both."""
 
+    #: What gives the maps of something else that the network says, by its name.
+    _views: Any = None
+
     def fit(
         self,
         X: Any,
@@ -315,10 +318,13 @@ default=None
         return self.targets_.by_name(self.network_, outputs)
 
     def _predict(self, X: Any) -> Any:
-        outputs = self._outputs(X)
+        return self._told(self._outputs(X), stacklevel=4)
+
+    def _told(self, outputs: Any, stacklevel: int) -> Any:
+        """Return what outputs are decoded to, and warn of what must be told of it."""
         predicted = self.targets_.decode(outputs)
         for text in self.targets_.warnings(outputs, predicted):
-            warnings.warn(text, stacklevel=3)
+            warnings.warn(text, stacklevel=stacklevel)
         return predicted
 
     def _scaled_network(self, maps: Any = None) -> ScaledNetwork:
@@ -335,7 +341,7 @@ default=None
         columns = self.targets_.columns
         order = None if columns is None else columns.order
         maps = self.targets_.maps if maps is None else maps
-        return ScaledNetwork(inputs, self.network_, maps, order, getattr(self, "_views", None))
+        return ScaledNetwork(inputs, self.network_, maps, order, self._views)
 
     def _subject(self, X: Any, y: Any) -> Subject:
         """Return what ``check_scaling`` looks at: the fitted parts, and data in raw units."""

@@ -145,12 +145,15 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         before = before + [None] * (self.n_members - len(before))
         members: list[Any] = []
         trainings: list[Training] = []
+        arrays: Any = None
         for own_seed, earlier in zip(self._member_seeds(seed), before, strict=True):
             network, trained, loss = self._prepare(rows, layers, own_seed, earlier, not members)
+            if not members:
+                arrays = self._validation_arrays(validation, loss)
             training = train(
                 trained,
                 batches(loss, own_seed),
-                self._validation_arrays(validation, loss),
+                arrays,
                 epochs=epochs,
                 callbacks=self._make_callbacks(validation),
                 verbose=self.verbose,
@@ -170,11 +173,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             self._learn_residuals(batches(loss, seed))
 
     def _learn_residuals(self, batches: Any) -> None:
-        every = (
-            [batches.parts]
-            if isinstance(batches, Batches)
-            else map(batches.__getitem__, range(len(batches)))
-        )
+        in_memory = isinstance(batches, Batches)
+        every = [batches.parts] if in_memory else map(batches.__getitem__, range(len(batches)))
         encoded, said = [], []
         for inputs, targets, *_ in every:
             outputs = predict_blocks(self.network_, inputs)

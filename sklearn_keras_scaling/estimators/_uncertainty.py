@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -73,7 +74,8 @@ class PredictsDistributions(BaseScaledKeras):
                 f"coverage must lie between 0 and 1, both excluded, got {coverage:g}. Write 0.9 "
                 "for 90 %."
             )
-        return self.predict_quantiles(X, ((1 - coverage) / 2, (1 + coverage) / 2))
+        levels = ((1 - coverage) / 2, (1 + coverage) / 2)
+        return self._viewed(X, *(("quantile", level) for level in levels))
 
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> Any:
         """Return targets drawn at random, in target units.
@@ -135,16 +137,6 @@ class PredictsDistributions(BaseScaledKeras):
         self.targets_.views("quantile", level)
         return QuantileRegressor(self, level)
 
-    def _say(self, X: Any, asked: Any) -> dict[str, Any]:
-        """Return what was asked for, by its name, and by that of the output where it has one."""
-        outputs = self._outputs(X)
-        found: dict[str, Any] = {}
-        for name in asked:
-            said = self._joined(self.targets_.see(outputs, *parsed(name)))
-            several = said if isinstance(said, dict) else {None: said}
-            found |= {name if key is None else f"{key}_{name}": y for key, y in several.items()}
-        return found
-
     def _views(self, name: str) -> Any:
         """Return the maps of something that is asked for."""
         return self.targets_.views(*parsed(name))
@@ -152,9 +144,9 @@ class PredictsDistributions(BaseScaledKeras):
     def _std(self, X: Any) -> tuple[Any, Any]:
         """Return mean and standard deviation."""
         outputs = self._outputs(X)
-        found = (self.targets_.decode(outputs), self.targets_.see(outputs, "std"))
-        mean, std = map(self._joined, found)
-        return mean, std
+        std = self.targets_.see(outputs, "std")
+        mean = self._told(outputs, stacklevel=4)
+        return self._joined(mean), self._joined(std)
 
     def _viewed(self, X: Any, *asked: tuple[str, float]) -> Any:
         """Return quantiles side by side on a last axis."""
@@ -162,6 +154,8 @@ class PredictsDistributions(BaseScaledKeras):
         for one in asked:
             self.targets_.views(*one)  # before anything is computed
         outputs = self._outputs(X)
+        for text in self.targets_.cut(outputs, [q for _, q in asked]):
+            warnings.warn(text, stacklevel=3)
         found = [self.targets_.see(outputs, *one) for one in asked]
         # Those of members come from a search, which ends at 1e-10 in scaled space.
         beside = each(

@@ -5,6 +5,7 @@ Nothing here reads inputs, builds networks or trains them.
 
 from ._columns import TargetColumns
 from ._distributed import DistributedNumbers
+from ._gaps import known, known_values
 from ._kinds_of_labels import targets_of_labels
 from ._labels import Labels
 from ._many_labels import ManyLabels
@@ -27,6 +28,8 @@ __all__ = [
     "TargetColumns",
     "Targets",
     "columns_of",
+    "known",
+    "known_values",
     "of_rows",
     "r2_of_known",
     "share_of_right",

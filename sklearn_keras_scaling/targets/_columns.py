@@ -91,7 +91,8 @@ class TargetColumns:
 
     def join(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the outputs, in the order of the parameter, as a table in the order of fit."""
-        return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order or ())]
+        assert self.order is not None  # else there is no such table
+        return np.concatenate(list(outputs.values()), axis=1)[:, list(self.order)]
 
     def as_frame(self, outputs: dict[str, np.ndarray]) -> Any:
         """Return the outputs as a data frame with the columns of that of fit; else as they are."""

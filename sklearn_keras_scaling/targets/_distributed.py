@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..bridge import widest_float
 from ..checks import TargetKind
 from ..distributions import Distribution, make_distribution, sample
-from ..maps import Map, rows_not_finite
+from ..maps import Map, rows_beyond, rows_not_finite
 from ..scalers import StandardScaler
 from ..scaling import as_map
 from ..training import (
@@ -130,8 +131,12 @@ class DistributedNumbers(Numbers):
         if tuple(output.shape[1:]) not in (full, self._output_shape):
             return False
         self._has_axis = False
-        self._has_moments = self._seen().has_moments()
-        self.map_  # noqa: B018  # raises for a mean that does not exist, before training
+        seen = self._seen()
+        self._has_moments = seen.has_moments()
+        if self.statistic == "mean":
+            self.view("mean")  # which may not exist: better told before training
+        is_affine = seen.scaling.is_affine
+        self._domain = None if is_affine else seen.scaling.inverse_domain(seen.shape[-1])
         return True
 
     @property
@@ -194,7 +199,7 @@ class DistributedNumbers(Numbers):
         """Return the map from the network's output to mean, deviation or quantile."""
         seen = self._seen()
         if q is not None:
-            return Quantile(seen, q)
+            return Quantile(seen, q, seen.direction())
         if not self._has_moments:
             raise ValueError(
                 f"{kind} of {self._named('y')} does not exist for all that the network may say: "
@@ -221,7 +226,8 @@ class DistributedNumbers(Numbers):
         drawn = np.stack([sample(self.distribution_, p, n_samples, rng) for p in every])
         member = rng.integers(len(every), size=drawn.shape[1:3])  # of all numbers of a row
         draws, rows = np.indices(member.shape)
-        raw = seen.raw(drawn[member, draws, rows].reshape(-1, *drawn.shape[3:]), np)
+        chosen = drawn[member, draws, rows].reshape(-1, *drawn.shape[3:])
+        raw = seen.raw(chosen, np)
         return np.moveaxis(raw.reshape(n_samples, len(output), *raw.shape[1:]), 0, -1)
 
     def log_likelihood(self, output: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -256,11 +262,31 @@ class DistributedNumbers(Numbers):
         return np.where((y <= 0) & self.distribution_.keeps_zero, 0.0, np.log(slope))
 
     def warnings(self, output: np.ndarray, predicted: np.ndarray) -> list[str]:
-        """Tell of rows without a mean."""
-        parameter, n_rows = self._named("target_scaler"), rows_not_finite(predicted)
+        """Tell of rows that are cut to the domain of the scaler's inverse, or have no mean."""
+        map_ = self.map_
+        if isinstance(map_, Quantile):
+            return self.cut(output, [map_.q])
+        n_rows = rows_not_finite(predicted)
         if not n_rows or rows_not_finite(output):
             return []
         return [
-            f"{parameter}: {n_rows} of {len(output)} rows have no mean that can be told. Ask for "
-            "quantiles, such as the median."
+            f"{self._named('target_scaler')}: {n_rows} of {len(output)} rows have no mean that can "
+            "be told. Ask for quantiles, such as the median."
+        ]
+
+    def cut(self, output: np.ndarray, levels: Sequence[float]) -> list[str]:
+        """Tell of rows whose quantiles are cut to the domain of the scaler's inverse."""
+        if self._domain is None:
+            return []
+        seen = self._seen()
+        views = [Quantile(seen, level, seen.direction()) for level in levels]
+        n_rows = max(
+            rows_beyond(self._domain, view.scaled(output.astype(np.float64), np)) for view in views
+        )
+        if not n_rows:
+            return []
+        return [
+            f"{self._named('target_scaler')}: quantiles of {n_rows} of {len(output)} rows lie "
+            "beyond the numbers that its inverse is defined for, and are cut to the end of them. "
+            "Are these rows like those of fit?"
         ]

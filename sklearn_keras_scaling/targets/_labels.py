@@ -19,12 +19,11 @@ from ..training import (
 )
 from ._class_weights import weights_of_classes
 from ._gaps import known, known_values
-from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
-from ._scores import share_of_right
-from ._target import Target, spread
+from ._probabilities import LabelTarget, check_probabilities, loss_of_cells, refuse_logits
+from ._target import spread
 
 
-class Labels(Target):
+class Labels(LabelTarget):
     """Labels of any dtype: one a row, or one for each step of a sequence or pixel of an image.
 
     The network returns a probability for each class on its last axis, or that of the second of
@@ -66,21 +65,6 @@ class Labels(Target):
     #: two), "cells" (the same without an axis), "cumulative" (a column less than classes).
     _layout: str
     _is_sparse = False
-
-    def __init__(
-        self,
-        class_weight: Any = None,
-        *,
-        missing_label: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        weight: float = 1.0,
-    ) -> None:
-        self.class_weight = class_weight
-        self.missing_label = missing_label
-        self.loss = loss
-        self.metrics = metrics
-        self.weight = weight
 
     @property
     def kind(self) -> TargetKind:
@@ -287,14 +271,6 @@ class Labels(Target):
         return np.eye(len(self.classes_), dtype="float32")[index]
 
     # Predictions
-
-    def said(self, decoded: np.ndarray) -> np.ndarray:
-        """Return the labels that are most probable."""
-        return self.most_probable(decoded.astype(np.float32, copy=False))
-
-    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
-        """Return the accuracy."""
-        return share_of_right([self.right(y, predicted)], weight)
 
     def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the most probable class of each label."""

@@ -14,12 +14,11 @@ from ._class_weights import of_each_column, weights_of_classes
 from ._gaps import known, known_values
 from ._labels import metrics_of_output
 from ._one_hot import are_binary
-from ._probabilities import check_probabilities, loss_of_cells, refuse_logits
-from ._scores import share_of_right
-from ._target import Target, spread
+from ._probabilities import LabelTarget, check_probabilities, loss_of_cells, refuse_logits
+from ._target import spread
 
 
-class ManyLabels(Target):
+class ManyLabels(LabelTarget):
     """Several labels a row: a column of 0 and 1 for each.
 
     The network returns the probability of each label. NaN is not known: it counts nowhere, and
@@ -58,21 +57,6 @@ class ManyLabels(Target):
     _names: list[Any] | None = None
     _has_known: np.ndarray
     _totals: np.ndarray
-
-    def __init__(
-        self,
-        class_weight: Any = None,
-        *,
-        missing_label: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        weight: float = 1.0,
-    ) -> None:
-        self.class_weight = class_weight
-        self.missing_label = missing_label
-        self.loss = loss
-        self.metrics = metrics
-        self.weight = weight
 
     @property
     def kind(self) -> TargetKind:
@@ -214,14 +198,6 @@ class ManyLabels(Target):
         return y.astype("float32")
 
     # Predictions
-
-    def said(self, decoded: np.ndarray) -> np.ndarray:
-        """Return the labels that are most probable."""
-        return self.most_probable(decoded.astype(np.float32, copy=False))
-
-    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
-        """Return the accuracy."""
-        return share_of_right([self.right(y, predicted)], weight)
 
     def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
         """Return 1 for each label that is more probable than not."""

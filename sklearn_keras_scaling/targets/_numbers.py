@@ -30,7 +30,6 @@ _NEEDS_RAW_TARGETS = {
 # Parts of the names of losses that compare probabilities or directions.
 _NOT_FOR_NUMBERS = ("categorical", "hinge", "divergence", "cosine", "dice", "tversky", "circle")
 
-
 #: Quantiles that stand for the residuals of the training rows.
 _N_RESIDUALS = 101
 
@@ -343,13 +342,13 @@ class Numbers(Target):
 
     def encode(self, y: np.ndarray, loss: Any) -> np.ndarray:
         """Return scaled numbers."""
-        columns = self._columns(y)
-        scaled: np.ndarray = scale(
-            self._named("target_scaler"), self.scaler_, self._filled(columns)
-        )
-        known = self.known(columns)
-        if known is not None:
-            scaled[~known] = np.nan
+        columns, is_missing = self._columns(y), None
+        if self._by_cells:
+            is_missing = np.isnan(columns)
+            columns = np.where(is_missing, self._known, columns)
+        scaled: np.ndarray = scale(self._named("target_scaler"), self.scaler_, columns)
+        if is_missing is not None:
+            scaled[is_missing] = np.nan
         return scaled[..., None] if self._has_axis else scaled
 
     # Predictions

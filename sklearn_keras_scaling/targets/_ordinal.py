@@ -51,11 +51,7 @@ class Ordinal(Labels):
         weight: float = 1.0,
     ) -> None:
         super().__init__(
-            *(class_weight,),
-            missing_label=missing_label,
-            loss=loss,
-            metrics=metrics,
-            weight=weight,
+            class_weight, missing_label=missing_label, loss=loss, metrics=metrics, weight=weight
         )
         self.order = order
 

@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 
 from .._optional import keras
 from ..training import MissingLoss, loss_name
+from ._scores import share_of_right
+from ._target import Target
+
+
+class LabelTarget(Target):
+    """A target that is labels, of which the network returns probabilities.
+
+    Parameters
+    ----------
+    class_weight, missing_label, loss, metrics, weight
+        As those of :class:`Labels`.
+    """
+
+    def __init__(
+        self,
+        class_weight: Any = None,
+        *,
+        missing_label: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        weight: float = 1.0,
+    ) -> None:
+        self.class_weight = class_weight
+        self.missing_label = missing_label
+        self.loss = loss
+        self.metrics = metrics
+        self.weight = weight
+
+    @abstractmethod
+    def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the labels that are predicted."""
+
+    @abstractmethod
+    def right(self, y: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where what is known is predicted as it is, and where anything is known."""
+
+    def said(self, decoded: np.ndarray) -> np.ndarray:
+        """Return the labels that are most probable."""
+        return self.most_probable(decoded.astype(np.float32, copy=False))
+
+    def score(self, y: np.ndarray, predicted: np.ndarray, weight: Any) -> float:
+        """Return the accuracy."""
+        return share_of_right([self.right(y, predicted)], weight)
 
 
 def check_probabilities(output: np.ndarray, network: str, advice: str, add_up: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from .._structure import named
 from ..checks import TargetKind
 from ..maps import IDENTITY, Map
 from ._views import OverMembers
+
+
+class NotSaidError(ValueError):
+    """A network does not say what is asked for of a target."""
 
 
 class Target(BaseEstimator, ABC):
@@ -232,11 +237,15 @@ class Target(BaseEstimator, ABC):
         ValueError
             If the target has no such thing.
         """
-        raise ValueError(self.no_distribution(kind))
+        raise NotSaidError(self.no_distribution(kind))
 
     def no_distribution(self, kind: str) -> str:
         """Return why there is no such thing, for errors."""
         return f"{self._named('y')} has labels, and no {kind}. Ask for probabilities."
+
+    def cut(self, output: np.ndarray, levels: Sequence[float]) -> list[str]:
+        """Return what must be told of quantiles."""
+        return []
 
     def decode(self, output: np.ndarray) -> np.ndarray:
         """Return what is predicted, in raw units, given what the network returned."""

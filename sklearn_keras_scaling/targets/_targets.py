@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from .._validation import check_given, did_you_mean, read_weights
 from ..maps import Map
 from ._columns import TargetColumns
 from ._outputs import named_outputs, refuse_outputs
-from ._target import Target
+from ._target import NotSaidError, Target
 from ._weights import MeanWeight
 
 
@@ -344,20 +344,21 @@ class Targets:
             own = (part(one, name) if isinstance(one, dict) else one for one in given)
             function = getattr(target, method, None)
             if function is None:
-                raise ValueError(target.no_distribution(method))
+                raise NotSaidError(target.no_distribution(method))
             return function(part(outputs, name).astype(np.float64), *own)
 
         return self._some(of)
 
     def _some(self, function: Any) -> Any:
-        """Return what a function makes of the targets for which it raises no ``ValueError``."""
+        """Return what a function makes of the targets whose network says what it asks for."""
         if not self.are_several:
             return function(None, self.by_output)
-        found, refused = {}, None
+        found: dict[str, Any] = {}
+        refused: NotSaidError | None = None
         for name, target in self.by_output.items():
             try:
                 found[name] = function(name, target)
-            except ValueError as error:
+            except NotSaidError as error:
                 refused = refused or error
         if refused is not None and not found:
             raise refused
@@ -365,8 +366,14 @@ class Targets:
 
     def warnings(self, outputs: Any, predicted: Any) -> list[str]:
         """Return what must be told of predictions."""
-        found = self._each(lambda _, target, *one: target.warnings(*one), outputs, predicted)
-        return found if not self.are_several else list(itertools.chain(*found.values()))
+        return self._told(self._each(lambda _, t, *one: t.warnings(*one), outputs, predicted))
+
+    def cut(self, outputs: Any, levels: Sequence[float]) -> list[str]:
+        """Return what must be told of quantiles."""
+        return self._told(self._each(lambda _, target, one: target.cut(one, levels), outputs))
+
+    def _told(self, texts: Any) -> list[str]:
+        return list(itertools.chain(*texts.values())) if self.are_several else texts
 
     def _each(self, function: Any, *others: Any) -> Any:
         return each(function, self.by_output, *others)

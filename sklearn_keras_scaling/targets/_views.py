@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 from scipy import special
+from sklearn.utils import gen_batches
 
 from ..distributions import Distribution, mixture_quantile, moments
 from ..exceptions import UnsupportedTransformerError
 from ..maps import Map
-from ..maps._namespaces import number
+from ..maps._namespaces import at_least, at_most, number
+
+#: Numbers that the host evaluates at a time.
+_NUMBERS = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,7 @@ class SpreadOfMembers(OverMembers):
         """Return the deviation, of ``x`` of shape (n, n_members, ...)."""
         every = [self.map_.forward(x[:, i], xp) for i in range(self.n_members)]
         mean = _mean(every, xp)
-        return xp.sqrt(_mean([xp.square(xp.subtract(each, mean)) for each in every], xp))
+        return _root_mean_square([xp.subtract(each, mean) for each in every], xp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,21 @@ class Smeared(Map):
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the mean, of scaled numbers of shape (n, ..., n_columns)."""
-        low, high = xp.minimum(x, self.low), xp.maximum(x, self.high)
-        moved = [xp.minimum(xp.maximum(xp.add(x, r), low), high) for r in self.residuals]
-        return _mean([self.inverse_of.inverse(z, xp) for z in moved], xp)
+        if xp is not np:
+            return self._mean_of(x, xp)
+        width = int(np.prod(x.shape[1:])) * len(self.residuals)
+        blocks = gen_batches(len(x), max(1, _NUMBERS // width))
+        found = [self._mean_of(x[rows], np) for rows in blocks]
+        return np.concatenate(found) if found else x
+
+    def _mean_of(self, x: Any, xp: Any) -> Any:
+        residuals = self.residuals.reshape(-1, *(1,) * (len(x.shape) - 1), self.residuals.shape[1])
+        low, high = at_most(x, self.low, xp), at_least(x, self.high, xp)
+        moved = xp.add(residuals, xp.expand_dims(x, 0))
+        moved = at_most(at_least(moved, low, xp), high, xp)
+        rows = xp.reshape(moved, (-1, *x.shape[1:]))
+        raw = xp.reshape(self.inverse_of.inverse(rows, xp), (len(residuals), -1, *x.shape[1:]))
+        return xp.multiply(xp.sum(raw, axis=0), number(1.0 / len(residuals)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,10 +236,11 @@ class Std(View):
         if len(every) == 1:
             return self.seen.squeezed(every[0][1], xp)
         mean = _mean([one for one, _ in every], xp)
-        variances = [
-            xp.add(xp.square(std), xp.square(xp.subtract(one, mean))) for one, std in every
-        ]
-        return self.seen.squeezed(xp.sqrt(_mean(variances, xp)), xp)
+        within = [std for _, std in every]
+        between = [xp.subtract(one, mean) for one, _ in every]
+        # Of half as many squares as there are parts.
+        total = xp.multiply(_root_mean_square([*within, *between], xp), number(np.sqrt(2.0)))
+        return self.seen.squeezed(total, xp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,25 +251,31 @@ class Quantile(View):
     ----------
     q : float
         Between 0 and 1.
+    signs : ndarray
+        1 or -1, of each column: whether the scaler rises.
     """
 
     q: float
+    signs: np.ndarray
 
     def forward(self, x: Any, xp: Any) -> Any:
         """Return the quantile, given the network's output."""
-        seen, direction = self.seen, self.seen.direction()
+        return self.seen.raw(self.scaled(x, xp), xp)
+
+    def scaled(self, x: Any, xp: Any) -> Any:
+        """Return it in scaled space."""
+        seen, signs = self.seen, self.signs
         every = seen.parameters(x, xp)
         if len(every) == 1:
-            t = direction * special.ndtri(self.q)
-            return seen.raw(seen.distribution.at_scores(t, every[0], xp), xp)
+            return seen.distribution.at_scores(signs * special.ndtri(self.q), every[0], xp)
         if xp is not np:
             raise UnsupportedTransformerError(
                 "Quantiles of several members are found by a search, which has no form as Keras "
                 "operations. Export 'mean' and 'std', or members_ one by one."
             )
-        q = np.where(direction > 0, self.q, 1.0 - self.q)
+        q = np.where(signs > 0, self.q, 1.0 - self.q)
         together = tuple(np.stack(one) for one in zip(*every, strict=True))
-        return seen.raw(mixture_quantile(seen.distribution, q, together), xp)
+        return mixture_quantile(seen.distribution, q, together)
 
 
 def _mean(every: list[Any], xp: Any) -> Any:
@@ -260,3 +283,12 @@ def _mean(every: list[Any], xp: Any) -> Any:
     for one in every[1:]:
         total = xp.add(total, one)
     return total if len(every) == 1 else xp.multiply(total, number(1.0 / len(every)))
+
+
+def _root_mean_square(every: list[Any], xp: Any) -> Any:
+    """Return the root of the mean square, of numbers of any size: no square overflows."""
+    largest = xp.abs(every[0])
+    for one in every[1:]:
+        largest = at_least(largest, xp.abs(one), xp)
+    unit = xp.where(xp.greater(largest, number(0.0)), largest, number(1.0))
+    return xp.multiply(unit, xp.sqrt(_mean([xp.square(xp.divide(x, unit)) for x in every], xp)))
