@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -154,6 +154,9 @@ class DistributionMetric(keras.metrics.Mean):
     Without any it is 0, as Keras's own means are.
     """
 
+    #: Parameters beside the distribution, as a configuration can hold them.
+    _own: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, distribution: Distribution, name: str) -> None:
         super().__init__(name=name, dtype=widest_float())
         self.distribution = distribution
@@ -170,7 +173,8 @@ class DistributionMetric(keras.metrics.Mean):
 
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        return {"name": self.name, "distribution": self.distribution.get_config()}
+        own = {name: getattr(self, name) for name in self._own}
+        return {"name": self.name, "distribution": self.distribution.get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> DistributionMetric:
@@ -211,16 +215,14 @@ class Coverage(DistributionMetric):
     0.667
     """
 
+    _own = ("level",)
+
     def __init__(
         self, distribution: Distribution, level: float = 0.9, name: str | None = None
     ) -> None:
         super().__init__(distribution, name or f"coverage_{level:g}")
         self.level = level
         self._half_width = _half_width(distribution, level)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what Keras needs to restore it in a checkpoint."""
-        return {**super().get_config(), "level": self.level}
 
     def _values(self, y: Any, parameters: tuple[Any, ...]) -> Any:
         low, high = _interval(self.distribution, self._half_width, parameters)
@@ -288,6 +290,8 @@ class IntervalWidth(_InTargetUnits):
     32.9
     """
 
+    _own = ("level",)
+
     def __init__(
         self,
         distribution: Distribution,
@@ -298,10 +302,6 @@ class IntervalWidth(_InTargetUnits):
         super().__init__(distribution, inverse, name or f"interval_width_{level:g}")
         self.level = level
         self._half_width = _half_width(distribution, level)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what Keras needs to restore it in a checkpoint."""
-        return {**super().get_config(), "level": self.level}
 
     def _values(self, y: Any, parameters: tuple[Any, ...]) -> Any:
         low, high = _interval(self.distribution, self._half_width, parameters)
@@ -373,6 +373,8 @@ class Pinball(_OfQuantiles):
     5.0
     """
 
+    _own = ("levels",)
+
     def __init__(
         self,
         distribution: Distribution,
@@ -387,10 +389,6 @@ class Pinball(_OfQuantiles):
         self.levels = levels
         for level in levels:
             _try_scores(distribution, scores(level))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what Keras needs to restore it in a checkpoint."""
-        return {**super().get_config(), "levels": list(self.levels)}
 
     def _values(self, y: Any, parameters: tuple[Any, ...]) -> Any:
         count = len(self.levels)
