@@ -14,8 +14,8 @@ from sklearn_keras_scaling.training import (
     OfLocation,
     TargetUnits,
     read,
-    told,
 )
+from sklearn_keras_scaling.training._told import told
 
 from .layers import WIDE, gradient, numbers
 

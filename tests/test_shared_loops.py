@@ -20,10 +20,10 @@ from sklearn_keras_scaling.training import (
     clear_compiled,
     make_distribution_metric,
     read,
-    told,
     train,
 )
 from sklearn_keras_scaling.training._keys import UniqueError, _key_of_part
+from sklearn_keras_scaling.training._told import told
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch trains in Keras's loop"

@@ -9,7 +9,7 @@ import numpy as np
 from .._optional import keras
 from ..bridge import inverse_model
 from ..maps import Affine, Chain, Inverse, Map, Squeeze
-from ..training import told
+from ..training import WrappedLoss, read
 
 # Metrics that adding a constant to a column of targets and predictions does not change.
 _OF_DIFFERENCES = (
@@ -22,7 +22,7 @@ _OF_DIFFERENCES = (
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class TargetUnitsLoss(keras.losses.Loss):
+class TargetUnitsLoss(WrappedLoss):
     """A loss of scaled targets and predictions, computed after scaling both back.
 
     Parameters
@@ -34,33 +34,22 @@ class TargetUnitsLoss(keras.losses.Loss):
     """
 
     def __init__(self, loss: Any, inverse: Any, name: str | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("reduction", getattr(loss, "reduction", "sum_over_batch_size"))
-        super().__init__(name=name or getattr(loss, "name", None) or loss.__name__, **kwargs)
-        self.loss = loss
+        super().__init__(loss, name, **kwargs)
         self.inverse = inverse
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each row, in target units."""
-        function = self.loss.call if isinstance(self.loss, keras.losses.Loss) else self.loss
-        return function(self.inverse(y_true), self.inverse(y_pred))
+        return self.function(self.inverse(y_true), self.inverse(y_pred))
 
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        return {
-            **super().get_config(),
-            "dtype": self.dtype,
-            "loss": told(self.loss),
-            "inverse": keras.saving.serialize_keras_object(self.inverse),
-        }
+        inverse = keras.saving.serialize_keras_object(self.inverse)
+        return {**super().get_config(), "inverse": inverse}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TargetUnitsLoss:
         """Restore it from a checkpoint's configuration."""
-        parts = {
-            part: keras.saving.deserialize_keras_object(config.pop(part))
-            for part in ("loss", "inverse")
-        }
-        return cls(**parts, **config)
+        return super().from_config({**config, "inverse": read(config["inverse"])})
 
 
 def units_of(map_: Map, shape: tuple[int, ...], has_axis: bool) -> Any:

@@ -19,7 +19,8 @@ from ._metrics import TargetUnits
 from ._missing import MissingLoss
 from ._prediction import predict_blocks
 from ._random import seeded
-from ._told import read, told
+from ._told import read
+from ._wrapping import WrappedLoss
 
 __all__ = [
     "Batches",
@@ -30,6 +31,7 @@ __all__ = [
     "OfLocation",
     "TargetUnits",
     "Training",
+    "WrappedLoss",
     "carry_over",
     "check_keywords",
     "check_loss",
@@ -45,6 +47,5 @@ __all__ = [
     "read",
     "seeded",
     "take_rows",
-    "told",
     "train",
 ]

@@ -12,8 +12,9 @@ from .._validation import did_you_mean
 from ..distributions import Distribution, Quantiles
 from ..distributions._base import scores
 from ._cells import CellLoss, outputs_of, spread
-from ._told import read, told
+from ._told import read
 from ._units import Unscaling
+from ._wrapping import WrappedMetric
 
 ops = keras.ops
 
@@ -96,7 +97,7 @@ class DistributionLoss(CellLoss):
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class OfLocation(keras.metrics.Metric):
+class OfLocation(WrappedMetric):
     """A metric of the location of a distribution, as the prediction of one number.
 
     Parameters
@@ -117,11 +118,8 @@ class OfLocation(keras.metrics.Metric):
     """
 
     def __init__(self, metric: Any, distribution: Distribution, name: str | None = None) -> None:
-        super().__init__(name=name or metric.name)
-        self.metric = metric
+        super().__init__(metric, name)
         self.distribution = distribution
-        if hasattr(metric, "_direction"):  # tells callbacks whether less is better
-            self._direction = metric._direction
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch, given in scaled space."""
@@ -129,23 +127,15 @@ class OfLocation(keras.metrics.Metric):
         location = self.distribution.location(parameters, ops)
         self.metric.update_state(y_true, location, sample_weight=sample_weight)
 
-    def result(self) -> Any:
-        """Return the metric of the location."""
-        return self.metric.result()
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self.metric.reset_state()
-
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        distribution = self.distribution.get_config()
-        return {"name": self.name, "metric": told(self.metric), "distribution": distribution}
+        return {**super().get_config(), "distribution": self.distribution.get_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> OfLocation:
         """Restore it from a checkpoint's configuration."""
-        return cls(**{**_with_distribution(config), "metric": read(config["metric"])})
+        found: OfLocation = super().from_config(_with_distribution(config))
+        return found
 
 
 class DistributionMetric(keras.metrics.Mean):

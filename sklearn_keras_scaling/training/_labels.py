@@ -7,8 +7,7 @@ from typing import Any
 from .._optional import keras
 from ..maps import OrderedClasses
 from ._cells import spread
-from ._compiling import loss_name
-from ._told import read, told
+from ._wrapping import WrappedLoss, WrappedMetric
 
 ops = keras.ops
 
@@ -25,7 +24,7 @@ _NAMES = {"accuracy": 0, "acc": 0, "crossentropy": 1, "ce": 1}
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class LabelsLoss(keras.losses.Loss):
+class LabelsLoss(WrappedLoss):
     """A loss of labels of which some are not known: NaN on the last axis.
 
     They have a loss and a gradient of 0; what the others weigh is said by sample weights.
@@ -44,12 +43,6 @@ class LabelsLoss(keras.losses.Loss):
     [[0.69, 0.0]]
     """
 
-    def __init__(self, loss: Any, name: str | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("reduction", getattr(loss, "reduction", "sum_over_batch_size"))
-        kwargs.setdefault("dtype", getattr(loss, "dtype", None))
-        super().__init__(name=name or loss_name(loss), **kwargs)
-        self.loss = loss
-
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each label, 0 where it is not known."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
@@ -58,8 +51,7 @@ class LabelsLoss(keras.losses.Loss):
         # Whatever the loss makes of it, its slope is finite.
         some = ops.full_like(y_pred, 0.5)
         y_pred = ops.where(ops.expand_dims(is_missing, -1), some, y_pred)
-        function = self.loss.call if isinstance(self.loss, keras.losses.Loss) else self.loss
-        values = ops.convert_to_tensor(function(y_true, y_pred))
+        values = ops.convert_to_tensor(self.function(y_true, y_pred))
         if len(values.shape) != len(is_missing.shape):
             raise ValueError(
                 f"loss={self.name!r} has no number for each label, but some labels are not known. "
@@ -67,18 +59,9 @@ class LabelsLoss(keras.losses.Loss):
             )
         return ops.where(is_missing, ops.zeros_like(values), values)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return what Keras needs to restore it in a checkpoint."""
-        return {**super().get_config(), "dtype": self.dtype, "loss": told(self.loss)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LabelsLoss:
-        """Restore it from a checkpoint's configuration."""
-        return cls(**{**config, "loss": read(config["loss"])})
-
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class LabelsMetric(keras.metrics.Metric):
+class LabelsMetric(WrappedMetric):
     """A metric of labels, each as a row; those that are not known (NaN) are left out.
 
     Parameters
@@ -99,11 +82,8 @@ class LabelsMetric(keras.metrics.Metric):
     """
 
     def __init__(self, metric: Any, layout: str, name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(name=name or metric.name, **kwargs)
-        self.metric = metric
+        super().__init__(metric, name, **kwargs)
         self.layout = layout
-        if hasattr(metric, "_direction"):  # tells callbacks whether less is better
-            self._direction = metric._direction
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
@@ -121,22 +101,9 @@ class LabelsMetric(keras.metrics.Metric):
         y_true, y_pred = (ops.reshape(y, (-1, y.shape[-1])) for y in (y_true, y_pred))
         self.metric.update_state(y_true, y_pred, sample_weight=ops.reshape(weight, (-1,)))
 
-    def result(self) -> Any:
-        """Return the metric."""
-        return self.metric.result()
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self.metric.reset_state()
-
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        return {"name": self.name, "metric": told(self.metric), "layout": self.layout}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LabelsMetric:
-        """Restore it from a checkpoint's configuration."""
-        return cls(**{**config, "metric": read(config["metric"])})
+        return {**super().get_config(), "layout": self.layout}
 
 
 def chosen_metric(metric: Any, encoding: str) -> Any:

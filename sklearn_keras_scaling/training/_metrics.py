@@ -6,12 +6,13 @@ from typing import Any
 
 from .._optional import keras
 from ._missing import check_metric, update_present
-from ._told import read, told
+from ._told import read
 from ._units import Unscaling
+from ._wrapping import WrappedMetric
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class TargetUnits(Unscaling, keras.metrics.Metric):
+class TargetUnits(Unscaling, WrappedMetric):
     """A metric of scaled targets and predictions, computed after scaling both back.
 
     Parameters
@@ -51,12 +52,9 @@ class TargetUnits(Unscaling, keras.metrics.Metric):
         has_missing: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(name=name or metric.name, **kwargs)
-        self.metric = metric
+        super().__init__(metric, name, **kwargs)
         self.has_missing = has_missing
         self._set_inverse(inverse)
-        if hasattr(metric, "_direction"):  # tells callbacks whether less is better
-            self._direction = metric._direction
         if has_missing:
             check_metric(metric)
 
@@ -68,24 +66,13 @@ class TargetUnits(Unscaling, keras.metrics.Metric):
         else:
             self.metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
-    def result(self) -> Any:
-        """Return the metric in target units."""
-        return self.metric.result()
-
-    def reset_state(self) -> None:
-        """Forget all batches."""
-        self.metric.reset_state()
-
     def get_config(self) -> dict[str, Any]:
         """Return what Keras needs to restore it in a checkpoint."""
-        return {
-            "name": self.name,
-            "metric": told(self.metric),
-            "inverse": self._inverse_config(),
-            "has_missing": self.has_missing,
-        }
+        own = {"inverse": self._inverse_config(), "has_missing": self.has_missing}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TargetUnits:
         """Restore it from a checkpoint's configuration."""
-        return cls(**{**config, **{part: read(config[part]) for part in ("metric", "inverse")}})
+        found: TargetUnits = super().from_config({**config, "inverse": read(config["inverse"])})
+        return found

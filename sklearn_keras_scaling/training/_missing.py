@@ -9,7 +9,8 @@ import numpy as np
 from .._optional import keras
 from ._cells import CellLoss, outputs_of, predictions_of, spread
 from ._distributions import DistributionLoss
-from ._told import copied, read, told
+from ._told import copied
+from ._wrapping import WrappedLoss, function_of
 
 ops = keras.ops
 
@@ -20,7 +21,7 @@ _PRESENT = np.array([[True, True], [False, True], [True, False]])
 
 
 @keras.saving.register_keras_serializable(package="sklearn_keras_scaling")
-class MissingLoss(CellLoss):
+class MissingLoss(WrappedLoss, CellLoss):
     """A loss of targets of which some are missing: it has a value for each cell.
 
     Missing cells are NaN in the targets. They have a loss and a gradient of 0; what the others
@@ -47,10 +48,7 @@ class MissingLoss(CellLoss):
     """
 
     def __init__(self, loss: Any, name: str | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("reduction", getattr(loss, "reduction", "sum_over_batch_size"))
-        kwargs.setdefault("dtype", getattr(loss, "dtype", None))
-        super().__init__(name=name or getattr(loss, "name", None) or loss.__name__, **kwargs)
-        self.loss = loss
+        super().__init__(loss, name, **kwargs)
         if not isinstance(loss, DistributionLoss):
             _check_loss(loss)
 
@@ -69,15 +67,6 @@ class MissingLoss(CellLoss):
             values = values / values.shape[-1]
         # What is not finite has a gradient of NaN, which the choice before takes away.
         return _zero_where(is_missing, values)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what Keras needs to restore it in a checkpoint."""
-        return {**super().get_config(), "dtype": self.dtype, "loss": told(self.loss)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> MissingLoss:
-        """Restore it from a checkpoint's configuration."""
-        return cls(**{**config, "loss": read(config["loss"])})
 
 
 def update_present(metric: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
@@ -140,7 +129,7 @@ def _check_loss(loss: Any) -> None:
     y_true, y_pred = map(ops.convert_to_tensor, (_TRUE, _PREDICTED))
     try:
         cells = np.asarray(ops.convert_to_numpy(_by_cells(loss, y_true, y_pred)))
-        rows = np.asarray(ops.convert_to_numpy(_function(loss)(y_true, y_pred)))
+        rows = np.asarray(ops.convert_to_numpy(function_of(loss)(y_true, y_pred)))
     except Exception as error:
         raise ValueError(_refused_loss(loss)) from error
     expected = cells if rows.shape == cells.shape else cells.mean(axis=-1)
@@ -160,12 +149,8 @@ def _refused_loss(loss: Any) -> str:
 
 def _by_cells(loss: Any, y_true: Any, y_pred: Any) -> Any:
     """Return the loss of each cell, as a row of its own."""
-    values = _function(loss)(ops.expand_dims(y_true, -1), ops.expand_dims(y_pred, -1))
+    values = function_of(loss)(ops.expand_dims(y_true, -1), ops.expand_dims(y_pred, -1))
     return ops.reshape(values, ops.shape(y_true))
-
-
-def _function(loss: Any) -> Any:
-    return loss.call if isinstance(loss, keras.losses.Loss) else loss
 
 
 def _zero_where(is_missing: Any, x: Any) -> Any:
