@@ -27,6 +27,7 @@ _OTHER = np.random.default_rng(1)
 #: Log-normal numbers, and numbers far from zero of which a power leaves no digits.
 POSITIVE = np.exp(_OTHER.normal(size=(200, 1)))
 FAR = 1e6 + np.tanh(_OTHER.normal(size=(200, 1)))
+MOSTLY_GAPS = np.where(np.arange(200)[:, None] % 3, np.nan, FAR)
 SHARES = RNG.dirichlet([1.0, 2.0, 3.0], size=200)
 LABELS = np.arange(200) % 3
 STEPS = np.arange(1000).reshape(200, 5) % 2

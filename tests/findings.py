@@ -30,6 +30,7 @@ from .finding_networks import (
     IMAGES,
     LABELS,
     LONG_TAIL,
+    MOSTLY_GAPS,
     MOSTLY_ZERO,
     POSITIVE,
     RNG,
@@ -506,6 +507,7 @@ CASES = [
         ),
         constant=lambda: of_y(net(dense(1)), standard(np.ones((60, 1))), np.ones((60, 1))),
         unscaled=lambda: of_y(net(dense(1)), None, FAR),
+        mostly_gaps=lambda: of_y(net(dense(1)), standard(MOSTLY_GAPS), MOSTLY_GAPS),
     ),
     *yes(
         "SKS020",

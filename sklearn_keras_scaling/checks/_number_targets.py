@@ -154,24 +154,26 @@ class NumberSide(TargetSide):
         yield Finding("SKS018", self.end.layer, told)
 
     def _does_not_come_back(self) -> Iterator[Finding]:
-        raw, z = self.rows, self.scaled
-        if self.scaler is None or raw is None or z is None:
+        raw, z, learnt = self.rows, self.scaled, self.given
+        if self.scaler is None or raw is None or z is None or learnt is None:
             return
-        near = np.where(np.isnan(z), np.nanmedian(z), z) + _OFF
+        step = np.zeros(z.shape[-1])
+        step[learnt.numbers] = _OFF * learnt.sd
         with np.errstate(all="ignore"):
-            back = unscaled(self.scaler, near)
-        given = Columns(raw)
-        off = np.abs(table(np.where(np.isnan(raw), np.nan, back)) - given.values)[:, given.numbers]
+            back = unscaled(self.scaler, np.where(np.isnan(z), np.nanmedian(z), z) + step)
+        known = Columns(raw)
+        off = np.abs(table(back) - known.values)[:, known.numbers]
+        off[~np.isfinite(off) & ~np.isnan(known.varying)] = np.inf
         # The median: what is beyond the ends of an inverse is told when it is predicted.
-        off = np.nanmedian(np.where(np.isinf(off) | np.isnan(off), np.inf, off), axis=0) / given.sd
+        off = np.nanmedian(off, axis=0) / known.sd
         lost = np.flatnonzero(off > _LOST)
         if len(lost):
             yield Finding(
                 "SKS023",
                 self.end.layer,
-                f"outputs that are {_OFF:g} off come back {off[lost].max():.2g} standard "
-                f"deviations off in the median, by {scaler_name(self.scaler)} of "
-                f"{some(None, given.numbers[lost])}",
+                f"outputs that are {_OFF:g} standard deviations off come back "
+                f"{off[lost].max():.2g} off in the median, by {scaler_name(self.scaler)} of "
+                f"{some(None, known.numbers[lost])}",
             )
 
     def _meaningless_loss(self) -> Iterator[Finding]:
