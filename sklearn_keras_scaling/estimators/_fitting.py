@@ -46,6 +46,7 @@ from ..training import (
     check_metrics,
     make_optimizer,
     predict_blocks,
+    quick_variables,
     seeded,
     take_rows,
     train,
@@ -147,7 +148,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         trainings: list[Training] = []
         arrays: Any = None
         for own_seed, earlier in zip(self._member_seeds(seed), before, strict=True):
-            network, trained, loss = self._prepare(rows, layers, own_seed, earlier, not members)
+            with quick_variables():
+                network, trained, loss = self._prepare(rows, layers, own_seed, earlier, not members)
             if not members:
                 arrays = self._validation_arrays(validation, loss)
             training = train(

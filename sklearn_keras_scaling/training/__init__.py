@@ -1,5 +1,6 @@
 """Training and prediction in scaled space."""
 
+from ._backends import quick_variables
 from ._clearing import clear_compiled
 from ._compiling import (
     carry_over,
@@ -44,6 +45,7 @@ __all__ = [
     "make_metrics",
     "make_optimizer",
     "predict_blocks",
+    "quick_variables",
     "read",
     "seeded",
     "take_rows",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from .._optional import keras
@@ -22,6 +22,28 @@ def compiled_backend() -> Any:
 
         return _jax
     return None
+
+
+def quick_variables() -> AbstractContextManager[Any]:
+    """Return a scope in which a network and its optimizer are made as quickly as can be."""
+    backend = compiled_backend()
+    scope: AbstractContextManager[Any] = backend.quick_variables() if backend else nullcontext()
+    return scope
+
+
+def variables_of(model: Any, metrics: list[Any] | None = None) -> tuple[list[Any], ...]:
+    """Return what a fit changes: weights, what else layers keep, optimizer and metrics.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled, its optimizer built.
+    metrics : list of keras.Variable, default=None
+        In the place of its own.
+    """
+    weights = model.trainable_variables, model.non_trainable_variables
+    own = model.metrics_variables if metrics is None else metrics
+    return *weights, model.optimizer.variables, own
 
 
 def last_logs(model: Any, logs: Any) -> dict[str, Any]:

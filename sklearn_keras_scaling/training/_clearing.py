@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._prediction import clear_predictors
-from ._workers import clear_loops
+from ._sharing import clear_loops
 
 
 def clear_compiled() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -10,52 +11,56 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._optional import keras
-from ._backends import last_logs
+from ._backends import last_logs, variables_of
 
 #: Blocks that are predicted in one call.
 PREDICTED_BLOCKS = 16
 
 
 class Pass:
-    """Passes over data by one kind of step, with the model's own variables.
+    """Passes over data by one kind of step, for all networks of a model's architecture.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled and built; its variables hold the state before and after each call.
+        Compiled and built. It is traced; its variables stay as they are.
     kind : {"train", "test"}
         Of the step.
     example : tuple
         A batch, for shapes and dtypes.
+
+    Notes
+    -----
+    Each call takes the variables that it changes: those of a network, in the model's order.
     """
 
     def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
         self._model = model
         self._step = getattr(model, f"{kind}_step")
-        weights = (model.trainable_variables, model.non_trainable_variables)
-        optimizer = (model.optimizer.variables,) if kind == "train" else ()
-        self._groups = (*weights, *optimizer, model.metrics_variables)
+        self._taken = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)  # without the optimizer
         # Of Keras before 3.12: its steps look at where the variables lie.
         getattr(model, "_record_training_state_sharding_spec", lambda: None)()
-        logs, _ = jax.eval_shape(self._step, self._state(), example)
+        logs, _ = jax.eval_shape(self._step, _values(self._groups(variables_of(model))), example)
         self._last = last_logs(model, logs)
         self._one = jax.jit(self._run_one)
         self._many = jax.jit(self._run_many)
 
-    def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
+    def one(self, variables: Any, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
         """Run a step on a batch of any size, and return the logs."""
-        self._begin(is_first)
-        logs, state = self._one(self._state(), batch)
-        self._assign(state)
+        groups = self._groups(variables)
+        logs, state = self._one(_values(groups), batch, is_first)
+        _assign(groups, state)
         return logs
 
     def many(
-        self, stack: tuple[Any, ...], count: int, is_first: bool, watches: bool
+        self, variables: Any, stack: tuple[Any, ...], count: int, is_first: bool, watches: bool
     ) -> tuple[int, dict[str, Any]]:
         """Run steps on the first batches of a stack, and return their number and the logs.
 
         Parameters
         ----------
+        variables : tuple of list
+            Of a network.
         stack : tuple
             Batches, of shape (steps, batch_size, ...).
         count : int
@@ -65,16 +70,20 @@ class Pass:
         watches : bool
             Whether to stop behind a step whose loss is not finite.
         """
-        self._begin(is_first)
-        steps, logs, state = self._many(self._state(), stack, count, watches)
-        self._assign(state)
+        groups = self._groups(variables)
+        steps, logs, state = self._many(_values(groups), stack, count, is_first, watches)
+        _assign(groups, state)
         return int(steps), logs
 
-    def _run_one(self, state: Any, batch: Any) -> Any:
-        logs, state = self._step(state, batch)
+    def _groups(self, variables: Any) -> list[list[Any]]:
+        """Return those of the variables that the step takes."""
+        return [variables[number] for number in self._taken]
+
+    def _run_one(self, state: Any, batch: Any, is_first: Any) -> Any:
+        logs, state = self._step(self._begun(state, is_first), batch)
         return self._logs(logs, state), state
 
-    def _run_many(self, state: Any, stack: Any, count: Any, watches: Any) -> Any:
+    def _run_many(self, state: Any, stack: Any, count: Any, is_first: Any, watches: Any) -> Any:
         def goes_on(carry: Any) -> Any:
             step, loss, _, _ = carry
             return (step < count) & (jnp.isfinite(loss) | ~watches)
@@ -87,28 +96,27 @@ class Pass:
             return step + 1, loss, {name: logs[name] for name in last}, _like(state, new)
 
         blank = {name: jnp.zeros(spec.shape, spec.dtype) for name, spec in self._last.items()}
-        start = (jnp.int32(0), jnp.float32(0.0), blank, state)
+        start = (jnp.int32(0), jnp.float32(0.0), blank, self._begun(state, is_first))
         steps, _, last, state = jax.lax.while_loop(goes_on, run, start)
         return steps, self._logs(last, state), state
 
-    def _begin(self, is_first: bool) -> None:
-        """Reset the metrics at the beginning of an epoch."""
-        if is_first:
+    def _begun(self, state: Any, is_first: Any) -> Any:
+        """Return the state with the metrics reset, at the beginning of an epoch."""
+        *others, metrics = state
+        with self._metrics_as(metrics) as scope:
             self._model.reset_metrics()
+        fresh = map(scope.get_current_value, self._model.metrics_variables)
+        pairs = zip(fresh, metrics, strict=True)
+        return [*others, [jnp.where(is_first, new, old) for new, old in pairs]]
 
     def _logs(self, logs: dict[str, Any], state: Any) -> dict[str, Any]:
         if self._last:
             return logs
-        with keras.StatelessScope(list(zip(self._model.metrics_variables, state[-1], strict=True))):
+        with self._metrics_as(state[-1]):
             return self._model.get_metrics_result()
 
-    def _state(self) -> list[list[Any]]:
-        return [[variable.value for variable in group] for group in self._groups]
-
-    def _assign(self, state: Any) -> None:
-        for variables, values in zip(self._groups, state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
+    def _metrics_as(self, values: Any) -> Any:
+        return keras.StatelessScope(list(zip(self._model.metrics_variables, values, strict=True)))
 
 
 def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, Any], Any]:
@@ -151,14 +159,19 @@ def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, 
     return predict
 
 
-def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
-    """Give the second variables the values of the first."""
-    for source, target in zip(sources, targets, strict=True):
-        target.assign(source.value)
+def quick_variables() -> Any:
+    """Return a scope that changes nothing: JAX's variables are quick."""
+    return nullcontext()
 
 
-def tidy() -> None:
-    """Do nothing: JAX keeps nothing of variables that are gone."""
+def _values(groups: list[list[Any]]) -> list[list[Any]]:
+    return [[variable.value for variable in group] for group in groups]
+
+
+def _assign(groups: list[list[Any]], state: Any) -> None:
+    for variables, values in zip(groups, state, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
 
 def _like(old: Any, new: Any) -> Any:

@@ -12,7 +12,7 @@ from .._optional import keras
 from ._backends import without_retracing_advice
 from ._compiled import train_compiled
 from ._reasons import reason_for_keras
-from ._workers import CannotCompileError
+from ._sharing import CannotCompileError
 
 _ENGINES = ("auto", "compiled", "keras")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,11 @@ from .._optional import keras
 # more generator of its own, which no public function gives back.
 _KERAS_GENERATOR = "global_seed_generator"
 _LOCK = threading.RLock()
+
+
+def one_at_a_time() -> AbstractContextManager[Any]:
+    """Return what lets one thread at a time make networks, in this block and in seeded ones."""
+    return _LOCK
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def seeded(seed: int) -> Iterator[None]:
     The generators belong to the process, so threads take turns: keep the block short.
     """
     state: Any = keras.src.backend.common.global_state
-    with _LOCK:
+    with one_at_a_time():
         python, numpy_ = random.getstate(), np.random.get_state()
         generator = state.get_global_attribute(_KERAS_GENERATOR)
         try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import context
 
 from .._optional import keras
-from ._backends import last_logs
+from ._backends import last_logs, variables_of
+
+_FLAG, _ORDERS = tf.TensorSpec((), tf.bool), tf.TensorSpec((None, None), tf.int64)
 
 # Operations that draw; Get: of what is known of a generator.
 _RANDOM = "Random(?!Get)|TruncatedNormal|Multinomial"
@@ -22,12 +25,12 @@ PREDICTED_BLOCKS = 256
 
 
 class Pass:
-    """Passes over data by one kind of step, with the model's own variables.
+    """Passes over data by one kind of step, for all networks of a model's architecture.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled; its variables hold the state before and after each call.
+        Compiled and built. It is traced; its variables stay as they are.
     kind : {"train", "test"}
         Of the step.
     example : tuple
@@ -35,6 +38,9 @@ class Pass:
 
     Notes
     -----
+    Each call takes the variables that it changes: those of a network, in the model's order.
+    Several threads may call at a time; the first to need a function makes it, the others wait.
+
     The step is traced once, for any number of rows, as Keras traces it. Full batches go through
     a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
     XLA would compile again for each number of rows. Steps with loops are traced again for full
@@ -44,34 +50,39 @@ class Pass:
     """
 
     _many: Any
-    _of_shapes: dict[Any, Any]
-    _epochs: Any
+    _made: dict[Hashable, Callable[..., Any]]
 
     def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
         self._model = model
         self._function = getattr(model, f"{kind}_step")
-        self._step = self._traced(example, None)
+        self._batch = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example
+        )
+        self._step = self._traced(self._batch)
         self._last = last_logs(model, self._step.structured_outputs)
         operations = _operations(self._step.graph)
         self._has_loops = any("While" in name for name in operations)
-        self._one = tf.function(self._run_one, autograph=False)
         draws = any(re.search(_RANDOM, name) for name in operations)
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
         self._loop_over(uses_xla=model.jit_compile or (is_fixable and not draws))
         self._is_sure = False  # that XLA takes it
+        self._lock = threading.RLock()
 
-    def one(self, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
+    def one(self, variables: Any, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
         """Run a step on a batch of any size, and return the logs."""
-        return dict(self._one(_tensors(batch), tf.constant(is_first)))
+        run = self._made_once("one", lambda: (self._run_one, self._batch, _FLAG))
+        return dict(run(variables, _tensors(batch), tf.constant(is_first)))
 
     def many(
-        self, stack: tuple[Any, ...], count: int, is_first: bool, watches: bool
+        self, variables: Any, stack: tuple[Any, ...], count: int, is_first: bool, watches: bool
     ) -> tuple[int, dict[str, Any]]:
         """Run steps on the first batches of a stack, and return their number and the logs.
 
         Parameters
         ----------
+        variables : tuple of list
+            Of a network.
         stack : tuple
             Batches, of shape (steps, batch_size, ...).
         count : int
@@ -81,25 +92,24 @@ class Pass:
         watches : bool
             Whether to stop behind a step whose loss is not finite.
         """
-        flags = map(tf.constant, (count, is_first, watches))
-        arguments = (_tensors(stack), *flags)
+        arguments = (_tensors(stack), *map(tf.constant, (count, is_first, watches)))
         shapes = tuple(array.shape for array in keras.tree.flatten(stack))
 
         def run() -> Any:
-            if shapes not in self._of_shapes:
-                self._of_shapes[shapes] = self._many.get_concrete_function(*arguments)
-            return _call(self._of_shapes[shapes], *arguments)
+            return self._made_once(shapes, lambda: (self._many, *arguments))(variables, *arguments)
 
         steps, logs = self._with_xla_or_without(run)
         return int(steps), dict(logs)
 
     def epochs(
-        self, data: tuple[Any, ...], orders: np.ndarray, shape: tuple[int, int]
+        self, variables: Any, data: tuple[Any, ...], orders: np.ndarray, shape: tuple[int, int]
     ) -> list[dict[str, Any]]:
         """Run whole epochs of few rows, and return the logs of each: the same as step by step.
 
         Parameters
         ----------
+        variables : tuple of list
+            Of a network.
         data : tuple
             All rows.
         orders : ndarray of shape (epochs, rows)
@@ -107,47 +117,73 @@ class Pass:
         shape : tuple
             Steps of a stack, at least those of an epoch, and rows of a batch.
         """
-        arguments = (_tensors(data), tf.constant(orders))
 
         def run() -> Any:
-            if self._epochs is None:
-                self._epochs = self._traced_epochs(data, shape)
-            return _call(self._epochs, *arguments)
+            whole = partial(self._run_epochs, shape=shape)
+            function = self._made_once("epochs", lambda: (whole, self._batch, _ORDERS))
+            return function(variables, _tensors(data), tf.constant(orders))
 
         found = keras.tree.map_structure(np.asarray, self._with_xla_or_without(run))
         return [{name: found[name][i] for name in found} for i in range(len(orders))]
 
-    def _with_xla_or_without(self, call: Callable[[], Any]) -> Any:
-        try:
-            result = call()
-        except tf.errors.OpError:
-            if self._is_sure:
-                raise
-            # XLA has not every operation. It says so before it runs any.
-            self._loop_over(uses_xla=False)
-            result = call()
-        self._is_sure = True
-        return result
+    def _made_once(self, key: Hashable, parts: Callable[[], Any]) -> Callable[..., Any]:
+        """Return a traced function, by key; ``parts`` are what it traces and the arguments."""
+        made = self._made.get(key)
+        if made is None:
+            with self._lock:
+                made = self._made.get(key)
+                if made is None:
+                    function, *arguments = parts()
+                    self._made[key] = made = self._of_any_network(function, arguments)
+        return made
 
-    def _traced_epochs(self, data: Any, shape: tuple[int, int]) -> Any:
+    def _of_any_network(self, function: Callable[..., Any], arguments: Any) -> Callable[..., Any]:
+        """Trace a function, and return it with the variables of a network as first argument."""
+        is_traced = hasattr(function, "get_concrete_function")
+        compiled: Any = function if is_traced else tf.function(function, autograph=False)
+        traced = compiled.get_concrete_function(*arguments)
+        call = traced.inference_fn.call_preflattened
+        every = itertools.chain.from_iterable(variables_of(self._model))
+        numbers = {id(v.value.handle): number for number, v in enumerate(every)}
+        captured = [(numbers.get(id(tensor)), tensor) for tensor in traced.captured_inputs]
+
+        def run(variables: Any, *arguments: Any) -> Any:
+            own = list(itertools.chain.from_iterable(variables))
+            handles = [
+                tensor if number is None else own[number].value.handle
+                for number, tensor in captured
+            ]
+            # Checking arguments again would take twice as long as a small network.
+            return call([*tf.nest.flatten(arguments), *handles])
+
+        return run
+
+    def _with_xla_or_without(self, call: Callable[[], Any]) -> Any:
+        if self._is_sure:
+            return call()
+        with self._lock:
+            try:
+                result = call()
+            except tf.errors.OpError:
+                if self._is_sure:
+                    raise
+                # XLA has not every operation. It says so before it runs any.
+                self._loop_over(uses_xla=False)
+                result = call()
+            self._is_sure = True
+            return result
+
+    def _run_epochs(self, data: Any, orders: Any, shape: tuple[int, int]) -> Any:
         signature = {
             name: tf.TensorSpec(spec.shape, spec.dtype)
             for name, spec in self._step.structured_outputs.items()
         }
-
-        def run(data: Any, orders: Any) -> Any:
-            return tf.map_fn(
-                lambda order: self._run_epoch(data, order, shape),
-                orders,
-                fn_output_signature=signature,
-                parallel_iterations=1,
-            )
-
-        specs = keras.tree.map_structure(
-            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), data
+        return tf.map_fn(
+            lambda order: self._run_epoch(data, order, shape),
+            orders,
+            fn_output_signature=signature,
+            parallel_iterations=1,
         )
-        orders = tf.TensorSpec((None, None), tf.int64)
-        return tf.function(run, autograph=False).get_concrete_function(specs, orders)
 
     def _run_epoch(self, data: Any, order: Any, shape: tuple[int, int]) -> Any:
         steps, batch = shape
@@ -168,13 +204,10 @@ class Pass:
         has_last = tf.size(order) % batch > 0
         return tf.cond(has_last, lambda: self._run_one(last, count == 0), lambda: logs)
 
-    def _traced(self, example: Any, rows: int | None) -> Any:
-        """Return the step for batches of so many rows, or of any."""
-        specs = keras.tree.map_structure(
-            lambda array: tf.TensorSpec((rows, *array.shape[1:]), array.dtype), example
-        )
+    def _traced(self, batch: Any) -> Any:
+        """Return the step for batches of some shapes."""
         # A new function each time: one that knows a trace for any number would take that.
-        return tf.function(self._function, autograph=False).get_concrete_function(specs)
+        return tf.function(self._function, autograph=False).get_concrete_function(batch)
 
     def _loop_over(self, uses_xla: bool) -> None:
         """Make the functions of many steps, and of whole epochs of them, anew."""
@@ -183,7 +216,7 @@ class Pass:
             autograph=False,
             jit_compile=uses_xla,
         )
-        self._of_shapes, self._epochs = {}, None
+        self._made = {}
 
     def _run_one(self, batch: Any, is_first: Any) -> Any:
         self._begin(is_first)
@@ -193,8 +226,9 @@ class Pass:
         self._begin(is_first)
         step_ = self._step
         if fixed:
-            batch = keras.tree.map_structure(lambda array: array[0], stack)
-            step_ = self._traced(batch, keras.tree.flatten(batch)[0].shape[0])
+            step_ = self._traced(
+                keras.tree.map_structure(lambda a: tf.TensorSpec(a.shape[1:], a.dtype), stack)
+            )
 
         def goes_on(step: Any, loss: Any, last: Any) -> Any:
             return (step < count) & (tf.math.is_finite(loss) | ~watches)
@@ -257,13 +291,6 @@ def predictor(model: Callable[[], Any], row: Any, block: int) -> Callable[[Any, 
     return predict
 
 
-def copy_variables(sources: Sequence[Any], targets: Sequence[Any]) -> None:
-    """Give the second variables the values of the first."""
-    for source, target in zip(sources, targets, strict=True):
-        value = _read(source.value.handle, source.value)
-        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
-
-
 def _read(handle: Any, spec: Any) -> Any:
     # Raw operations take a third of the time of others, and there are dozens of variables.
     value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=spec.dtype)
@@ -271,10 +298,14 @@ def _read(handle: Any, spec: Any) -> Any:
     return value
 
 
-def tidy() -> None:
-    """Release what TensorFlow keeps of each variable that there ever was."""
-    # Private: else every network leaves some 100 kB behind, whoever trains it. It costs 0.1 s.
-    context.context().clear_kernel_cache()
+def quick_variables() -> Any:
+    """Return a scope in which variables are made in half the time, and leave nothing behind.
+
+    TensorFlow makes, and keeps, a kernel for each name of a variable, and Keras counts names up.
+    Keras's own names stay as they are.
+    """
+    # A slash at the end: without the names of scopes before it.
+    return tf.variable_creator_scope(lambda make, **given: make(**{**given, "name": "variable/"}))
 
 
 def _call(function: Any, *arguments: Any) -> Any:

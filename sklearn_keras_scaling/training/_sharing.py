@@ -1,15 +1,14 @@
-"""Compiled loops, reused by fits that differ in nothing but numbers."""
+"""Compiled loops, shared by fits that differ in nothing but numbers."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .._optional import keras
-from ._backends import compiled_backend
+from ._backends import compiled_backend, variables_of
 from ._data import Batches
 from ._keys import (
     UniqueError,
@@ -18,65 +17,62 @@ from ._keys import (
     copy_architecture,
     key_of_training,
 )
+from ._random import one_at_a_time
 from ._told import copied
 
-#: Compiled loops that wait for another fit of their architecture; the oldest ones go first.
+#: Architectures whose compiled loops are kept; those used least recently go first.
 CACHE_SIZE = 32
 
-_TIDY_EVERY = 64
-
 _LOCK = threading.Lock()
-_fits = itertools.count(1)
-_idle: list[tuple[Hashable, Worker]] = []
+_kept: dict[Hashable, Loops] = {}
 
 
 class CannotCompileError(Exception):
     """A network that Keras's own loop has to train: the text says why."""
 
 
-class Worker:
-    """A model, its compiled passes, and how other networks lend it their state.
+class Loops:
+    """A model and its compiled passes, for any number of networks of its architecture at a time.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled.
+        Compiled and built. Its variables stay as they are: passes are called with a network's.
+
+    Attributes
+    ----------
+    epochs : int
+        That fits have begun.
     """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.epochs = 0
         self._passes: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
 
     def compiled(self, kind: str, example: tuple[Any, ...]) -> Any:
         """Return the pass of a kind, "train" or "test"."""
         # Validation rows may have weights, or none, whatever the training rows have.
         key = (kind, repr(keras.tree.map_structure(lambda a: (a.shape[1:], str(a.dtype)), example)))
-        if key not in self._passes:
-            with _explained(f"{kind}_step cannot be traced"):
-                self._passes[key] = compiled_backend().Pass(self.model, kind, example)
-        return self._passes[key]
+        with self._lock:
+            if key not in self._passes:
+                with _explained(f"{kind}_step cannot be traced"):
+                    self._passes[key] = compiled_backend().Pass(self.model, kind, example)
+            return self._passes[key]
 
-    def take(self, network: Any) -> None:
-        """Copy the network's weights, seeds and optimizer into the model."""
-        self._copy(network, self.model)
-
-    def give(self, network: Any) -> None:
-        """Copy them back."""
-        self._copy(self.model, network)
-
-    def take_constants(self, network: Any) -> None:
-        """Copy the constants of the network's metrics into the model's."""
-        for source, target in zip(constants(network), constants(self.model), strict=True):
-            target.assign(source)
-
-    def _copy(self, source: Any, target: Any) -> None:
-        if source is not target:
-            compiled_backend().copy_variables(_state(source), _state(target))
+    def variables_of(self, network: Any) -> tuple[list[Any], ...]:
+        """Return the variables that a fit of a network changes."""
+        ours, own = self.model.metrics_variables, network.metrics_variables
+        if len(own) != len(ours):  # they are not built, and need not be
+            pairs = zip(constants(self.model), constants(network), strict=True)
+            given = {id(of_model): of_network for of_model, of_network in pairs}
+            own = [given[id(v)] if id(v) in given else _like(v) for v in ours]
+        return variables_of(network, own)
 
 
-@contextmanager
-def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
-    """Lend a worker for a network: nobody else has it meanwhile."""
+def loops_for(network: Any, batches: Batches) -> Loops:
+    """Return the compiled loops of a network's architecture."""
     example = batches.example
     if not network.built:
         build(network, example)
@@ -84,26 +80,21 @@ def borrowed(network: Any, batches: Batches) -> Iterator[Worker]:
         network.optimizer.build(network.trainable_variables)
     try:
         key = key_of_training(network, batches.batch_size, example)
-        worker = _take_idle(key) or Worker(_copy_of(network))
+        loops = _found(key)
+        if loops is None:
+            with one_at_a_time():  # in other threads fits of this architecture wait
+                loops = _found(key) or Loops(_copy_of(network, example))
+                _keep(key, loops)
     except (UniqueError, TypeError, ValueError):  # the last two: not serializable
         build(network, example)
-        yield Worker(network)
-        return
-    build(worker.model, example)
-    worker.take_constants(network)
-    worker.take(network)
-    yield worker  # not put back after an error
-    with _LOCK:
-        _idle.append((key, worker))
-        del _idle[:-CACHE_SIZE]
-        if next(_fits) % _TIDY_EVERY == 0:
-            compiled_backend().tidy()
+        return Loops(network)
+    return loops
 
 
 def clear_loops() -> None:
     """Forget the compiled loops that earlier fits have left for later ones."""
     with _LOCK:
-        _idle.clear()
+        _kept.clear()
 
 
 def build(model: Any, example: tuple[Any, ...]) -> None:
@@ -122,17 +113,23 @@ def _explained(what: str) -> Iterator[None]:
         raise CannotCompileError(f"{what} ({type(error).__name__}: {lines[0]})") from error
 
 
-def _take_idle(key: Hashable) -> Worker | None:
+def _found(key: Hashable) -> Loops | None:
     with _LOCK:
-        for position, (other, worker) in enumerate(_idle):
-            if other == key:
-                del _idle[position]
-                return worker
-    return None
+        loops = _kept.pop(key, None)
+        if loops is not None:
+            _kept[key] = loops  # now the one used last
+        return loops
 
 
-def _copy_of(network: Any) -> Any:
-    """Return an equal model, compiled alike."""
+def _keep(key: Hashable, loops: Loops) -> None:
+    with _LOCK:
+        _kept[key] = loops
+        while len(_kept) > CACHE_SIZE:
+            del _kept[next(iter(_kept))]
+
+
+def _copy_of(network: Any, example: tuple[Any, ...]) -> Any:
+    """Return an equal model, compiled alike and built."""
     arguments = keras.tree.map_structure(copied, dict(compile_arguments(network)))
     optimizer = network.optimizer
     arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
@@ -140,11 +137,16 @@ def _copy_of(network: Any) -> Any:
     # auto_scale_loss: the optimizer is wrapped already, where that is wanted
     model.compile(**arguments, auto_scale_loss=False)
     model.optimizer.build(model.trainable_variables)
-    if [v.shape for v in _state(model)] != [v.shape for v in _state(network)]:
+    if _shapes(model) != _shapes(network):
         raise UniqueError("a copy from its configuration has other weights")
+    build(model, example)
     return model
 
 
-def _state(model: Any) -> list[Any]:
+def _shapes(model: Any) -> list[Any]:
     weights = [*model.trainable_variables, *model.non_trainable_variables]
-    return [*weights, *model.optimizer.variables]
+    return [variable.shape for variable in [*weights, *model.optimizer.variables]]
+
+
+def _like(variable: Any) -> Any:
+    return keras.Variable(variable.value, dtype=variable.dtype, trainable=False)
