@@ -200,9 +200,7 @@ def _is_name(key: str, value: Any) -> bool:
 def _automatic_names(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         name = isinstance(node.get("config"), dict) and node["config"].get("name")
-        if isinstance(name, str) and re.fullmatch(
-            rf"{_snake_case(node['class_name'])}(_\d+)?", name
-        ):
+        if isinstance(name, str) and _is_automatic(name, node["class_name"]):
             yield name
     parts = node.values() if isinstance(node, dict) else node
     if isinstance(node, (dict, list, tuple)):
@@ -210,9 +208,12 @@ def _automatic_names(node: Any) -> Iterator[str]:
             yield from _automatic_names(part)
 
 
-def _snake_case(name: str) -> str:
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+def _is_automatic(name: str, class_name: str) -> bool:
+    # Of the class's own name: Keras exports some under another.
+    own = getattr(getattr(keras.layers, class_name, None), "__name__", class_name)
+    # Private: what Keras makes of it. Bidirectional puts a direction before that.
+    own = keras.src.utils.naming.to_snake_case(own)
+    return bool(re.fullmatch(rf"((for|back)ward_)?{own}(_\d+)?", name))
 
 
 def _signature(variables: list[Any]) -> list[Any]:

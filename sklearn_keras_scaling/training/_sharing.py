@@ -149,4 +149,6 @@ def _shapes(model: Any) -> list[Any]:
 
 
 def _like(variable: Any) -> Any:
-    return keras.Variable(variable.value, dtype=variable.dtype, trainable=False)
+    # Keras would take TensorFlow's variable itself for the new one's value.
+    values = keras.ops.convert_to_numpy(variable)
+    return keras.Variable(values, dtype=variable.dtype, trainable=False)

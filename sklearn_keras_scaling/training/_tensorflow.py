@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from .._optional import keras
 from ._backends import last_logs, variables_of
+from ._keys import compile_arguments
 
 _FLAG, _ORDERS = tf.TensorSpec((), tf.bool), tf.TensorSpec((None, None), tf.int64)
 
@@ -45,8 +46,8 @@ class Pass:
     a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
     XLA would compile again for each number of rows. Steps with loops are traced again for full
     batches, since XLA differentiates no loop over shapes that it does not know. Steps that draw
-    random numbers do without XLA, unless the network asks for it: it makes other numbers of the
-    same seeds.
+    random numbers do without XLA: it makes other numbers of the same seeds. Whether the network
+    was compiled with ``jit_compile=True`` or ``False`` goes before all this.
     """
 
     _many: Any
@@ -65,8 +66,10 @@ class Pass:
         draws = any(re.search(_RANDOM, name) for name in operations)
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
-        self._loop_over(uses_xla=model.jit_compile or (is_fixable and not draws))
-        self._is_sure = False  # that XLA takes it
+        asked = compile_arguments(model).get("jit_compile")
+        self._is_sure = isinstance(asked, bool)  # that XLA takes it, or has not to
+        chosen = model.jit_compile or (is_fixable and not draws)
+        self._loop_over(uses_xla=asked if self._is_sure else chosen)
         self._lock = threading.RLock()
 
     def one(self, variables: Any, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
