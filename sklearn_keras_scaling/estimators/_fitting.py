@@ -160,6 +160,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 callbacks=self._make_callbacks(validation),
                 verbose=self.verbose,
                 engine=self.engine,
+                jit_compile=self._routed_to("compile").get("jit_compile"),
                 **self._routed_to("fit"),
             )
             # The optimizer stays, for warm_start; loss and metrics go, so that the

@@ -178,6 +178,7 @@ def train_compiled(
     *,
     validation_batch_size: int | None = None,
     shuffle: bool = False,
+    uses_xla: bool | None = None,
     **arguments: Any,
 ) -> bool:
     """Train a network in a compiled loop, and return whether somebody interrupted it.
@@ -190,7 +191,8 @@ def train_compiled(
     held_out = None
     if validation is not None:
         held_out = Batches(validation, validation_batch_size or batches.batch_size, 0, False)
-    fit = CompiledFit(loops_for(network, batches), network, batches, held_out, **arguments)
+    loops = loops_for(network, batches, uses_xla)
+    fit = CompiledFit(loops, network, batches, held_out, **arguments)
     batches.on_epoch_end()  # as Keras does once before it begins
     return fit.run()
 

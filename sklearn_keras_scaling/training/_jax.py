@@ -28,13 +28,17 @@ class Pass:
         Of the step.
     example : tuple
         A batch, for shapes and dtypes.
+    uses_xla : None
+        JAX compiles all.
 
     Notes
     -----
     Each call takes the variables that it changes: those of a network, in the model's order.
     """
 
-    def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
+    def __init__(
+        self, model: Any, kind: str, example: tuple[Any, ...], uses_xla: bool | None
+    ) -> None:
         self._model = model
         self._step = getattr(model, f"{kind}_step")
         self._taken = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)  # without the optimizer

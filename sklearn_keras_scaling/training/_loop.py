@@ -49,6 +49,7 @@ def train(
     callbacks: Any = None,
     verbose: Any = 0,
     engine: str = "auto",
+    jit_compile: Any = None,
     **fit_arguments: Any,
 ) -> Training:
     """Train a compiled network in place: weights and optimizer.
@@ -67,6 +68,9 @@ def train(
     engine : {"auto", "compiled", "keras"}
         "compiled": epochs run in a compiled loop around the network's own ``train_step``;
         "keras": ``keras.Model.fit``; "auto": the first, where it comes to the same.
+    jit_compile : bool, "auto" or None, default=None
+        What the network was compiled with, as it was asked for: whether XLA compiles the loop.
+        If neither True nor False, it does where that pays.
     **fit_arguments
         Further arguments of ``keras.Model.fit``.
 
@@ -81,6 +85,7 @@ def train(
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine must be one of {', '.join(_ENGINES)}, got {engine!r}.")
+    uses_xla = jit_compile if isinstance(jit_compile, bool) else None
     callbacks = keras.tree.flatten(callbacks) if callbacks else []
     arguments = {"epochs": epochs, "callbacks": callbacks, "verbose": verbose, **fit_arguments}
     with without_retracing_advice():
@@ -89,7 +94,9 @@ def train(
             reason = reason_for_keras(network, (batches, validation), callbacks, fit_arguments)
         if not reason:
             try:
-                interrupted = train_compiled(network, batches, validation, **arguments)
+                interrupted = train_compiled(
+                    network, batches, validation, uses_xla=uses_xla, **arguments
+                )
             except CannotCompileError as error:
                 reason = str(error)
         if reason and engine == "compiled":

@@ -38,6 +38,8 @@ class Loops:
     ----------
     model : keras.Model
         Compiled and built. Its variables stay as they are: passes are called with a network's.
+    uses_xla : bool or None
+        None: where it pays.
 
     Attributes
     ----------
@@ -45,8 +47,9 @@ class Loops:
         That fits have begun.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, uses_xla: bool | None) -> None:
         self.model = model
+        self._uses_xla = uses_xla
         self.epochs = 0
         self._passes: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
@@ -58,7 +61,8 @@ class Loops:
         with self._lock:
             if key not in self._passes:
                 with _explained(f"{kind}_step cannot be traced"):
-                    self._passes[key] = compiled_backend().Pass(self.model, kind, example)
+                    passed = compiled_backend().Pass(self.model, kind, example, self._uses_xla)
+                    self._passes[key] = passed
             return self._passes[key]
 
     def variables_of(self, network: Any) -> tuple[list[Any], ...]:
@@ -71,7 +75,7 @@ class Loops:
         return variables_of(network, own)
 
 
-def loops_for(network: Any, batches: Batches) -> Loops:
+def loops_for(network: Any, batches: Batches, uses_xla: bool | None) -> Loops:
     """Return the compiled loops of a network's architecture."""
     example = batches.example
     if not network.built:
@@ -79,15 +83,15 @@ def loops_for(network: Any, batches: Batches) -> Loops:
     if not network.optimizer.built:
         network.optimizer.build(network.trainable_variables)
     try:
-        key = key_of_training(network, batches.batch_size, example)
+        key = uses_xla, key_of_training(network, batches.batch_size, example)
         loops = _found(key)
         if loops is None:
             with one_at_a_time():  # in other threads fits of this architecture wait
-                loops = _found(key) or Loops(_copy_of(network, example))
+                loops = _found(key) or Loops(_copy_of(network, example), uses_xla)
                 _keep(key, loops)
     except (UniqueError, TypeError, ValueError):  # the last two: not serializable
         build(network, example)
-        return Loops(network)
+        return Loops(network, uses_xla)
     return loops
 
 

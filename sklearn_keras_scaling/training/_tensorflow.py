@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from .._optional import keras
 from ._backends import last_logs, variables_of
-from ._keys import compile_arguments
 
 _FLAG, _ORDERS = tf.TensorSpec((), tf.bool), tf.TensorSpec((None, None), tf.int64)
 
@@ -36,6 +35,8 @@ class Pass:
         Of the step.
     example : tuple
         A batch, for shapes and dtypes.
+    uses_xla : bool or None
+        Whether XLA compiles it; None: where it pays.
 
     Notes
     -----
@@ -46,14 +47,15 @@ class Pass:
     a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
     XLA would compile again for each number of rows. Steps with loops are traced again for full
     batches, since XLA differentiates no loop over shapes that it does not know. Steps that draw
-    random numbers do without XLA: it makes other numbers of the same seeds. Whether the network
-    was compiled with ``jit_compile=True`` or ``False`` goes before all this.
+    random numbers do without XLA: it makes other numbers of the same seeds.
     """
 
     _many: Any
     _made: dict[Hashable, Callable[..., Any]]
 
-    def __init__(self, model: Any, kind: str, example: tuple[Any, ...]) -> None:
+    def __init__(
+        self, model: Any, kind: str, example: tuple[Any, ...], uses_xla: bool | None
+    ) -> None:
         self._model = model
         self._function = getattr(model, f"{kind}_step")
         self._batch = keras.tree.map_structure(
@@ -66,10 +68,9 @@ class Pass:
         draws = any(re.search(_RANDOM, name) for name in operations)
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
-        asked = compile_arguments(model).get("jit_compile")
-        self._is_sure = isinstance(asked, bool)  # that XLA takes it, or has not to
-        chosen = model.jit_compile or (is_fixable and not draws)
-        self._loop_over(uses_xla=asked if self._is_sure else chosen)
+        pays = model.jit_compile or (is_fixable and not draws)
+        self._loop_over(uses_xla=pays if uses_xla is None else uses_xla)
+        self._is_sure = uses_xla is not None  # that XLA takes it, or need not
         self._lock = threading.RLock()
 
     def one(self, variables: Any, batch: tuple[Any, ...], is_first: bool) -> dict[str, Any]:
