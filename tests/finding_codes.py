@@ -233,6 +233,17 @@ CODES_AS_THEY_ARE = {
 }
 
 SCALED_PADDING = {
+    "beside_text": lambda: of_x(
+        keras.Model(
+            (both := {"a": keras.Input((8, 2), name="a"), "b": keras.Input((2,), name="b")}),
+            layers.Concatenate()([layers.LSTM(2)(layers.Masking()(both["a"])), both["b"]]),
+        ),
+        {
+            "a": standard(PADDED),
+            "b": OneHotEncoder(sparse_output=False).fit(FRAME[["kind"]][:40]),
+        },
+        {"a": PADDED, "b": FRAME[["kind"]][:40]},
+    ),
     "masking": lambda: of_x(masked(), standard(PADDED), PADDED),
     "another_value": lambda: of_x(masked(-1.0), standard(PADDED - 1), PADDED - 1),
     "minmax": lambda: of_x(masked(), minmax(PADDED - 40), np.where(PADDED == 0, 0, PADDED - 40)),

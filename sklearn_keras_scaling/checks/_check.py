@@ -287,7 +287,7 @@ def _without_bias(
         told = [
             f"inputs have means of {side.offset:.2g} standard deviations (median over the columns)"
             for side in inputs
-            if side.rows is not None and not side.takes_codes and side.offset > CENTRED
+            if side.rows is not None and not side.start.takes_codes and side.offset > CENTRED
         ]
     if told and keeps_zero(subject.network):
         yield Finding("SKS004", None, told[0])

@@ -20,7 +20,7 @@ _LAYERS = keras.layers
 
 
 def misread(network: Any, sides: list[InputSide]) -> Iterator[Finding]:
-    """Yield layers that are given scaled what they must have as it was; tell sides their codes.
+    """Yield layers that are given scaled what they must have as it was.
 
     Parameters
     ----------
@@ -33,10 +33,6 @@ def misread(network: Any, sides: list[InputSide]) -> Iterator[Finding]:
     read = columns_read(network, {name: side.shape for name, side in by_name.items()})
     given = _Given(network, by_name)
     for i, (layer, columns) in enumerate(read):
-        if not isinstance(layer, _LAYERS.Masking):
-            for name, numbers in columns.items():
-                side = by_name[name]
-                side.codes = sorted({*side.codes, *numbers})
         moved = {name: _moved(layer, by_name[name], each) for name, each in columns.items()}
         name, numbers = next((item for item in moved.items() if item[1]), (None, []))
         if numbers:
@@ -49,24 +45,23 @@ class _Given:
     def __init__(self, network: Any, sides: dict[Any, InputSide]) -> None:
         self._network, self._sides = network, sides
 
-    def of(self, i: int) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
-        """Return the arrays of a layer."""
-        return self._scaled[i], None if self._raw is None else self._raw[i]
+    def of(self, i: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the arrays of a layer, as far as they are known."""
+        return self._scaled[i], self._raw[i]
 
     @cached_property
     def _scaled(self) -> list[list[np.ndarray]]:
-        return self._by(lambda side: side.scaled)
+        return self._by({name: side.scaled for name, side in self._sides.items()})
 
     @cached_property
-    def _raw(self) -> list[list[np.ndarray]] | None:
+    def _raw(self) -> list[list[np.ndarray]]:
         raw: dict[Any, Any] = {name: _raw(side) for name, side in self._sides.items()}
-        if any(np.shape(raw[name]) != side.shape for name, side in self._sides.items()):
-            return None
-        return self._by(lambda side: raw[side.name])
+        is_same = {name: np.shape(raw[name]) == side.shape for name, side in self._sides.items()}
+        return self._by({name: rows for name, rows in raw.items() if is_same[name]})
 
-    def _by(self, rows: Callable[[InputSide], Any]) -> list[list[np.ndarray]]:
+    def _by(self, rows: dict[Any, np.ndarray]) -> list[list[np.ndarray]]:
         n = min(side.shape[0] for side in self._sides.values())  # NaN have left some out
-        found = readers(self._network, {name: rows(side)[:n] for name, side in self._sides.items()})
+        found = readers(self._network, {name: array[:n] for name, array in rows.items()})
         return [
             [np.asarray(keras.ops.convert_to_numpy(one)) for one in arrays if one is not None]
             for _, arrays in found
@@ -90,8 +85,8 @@ def _moved(layer: Any, side: InputSide, numbers: list[int]) -> list[int]:
         return [j for j in numbers if not is_there or (padding[..., j] != layer.mask_value).any()]
     raw, dtype = _raw(side), keras.config.floatx()
     known = set() if raw is None else {_bytes(column, dtype) for column in table(raw).T}
-    scaled = table(side.scaled).T
-    return [j for j in numbers if _bytes(scaled[j], dtype) not in known]
+    now = table(side.scaled).T
+    return [j for j in numbers if _bytes(now[j], dtype) not in known]
 
 
 def _scaled_padding(side: InputSide, value: float) -> Any:
@@ -128,8 +123,7 @@ def _judged(
 ) -> Iterator[Finding]:
     rule = next((rule for kind, rule in _RULES.items() if isinstance(layer, kind)), _LOOKUP)
     after, before = (
-        min((rule.share(layer, one) for one in arrays), default=None) if arrays else None
-        for arrays in (scaled, raw)
+        min((rule.share(layer, one) for one in arrays), default=None) for arrays in (scaled, raw)
     )
     if after is not None and rule.is_misread(after, before):
         of_raw = "" if before is None else f", and {before:.0%} of raw ones"

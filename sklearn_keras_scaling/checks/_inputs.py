@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -45,12 +45,9 @@ class InputSide:
         The input's name, None of one alone.
     """
 
-    #: Columns, as they are scaled, that layers look up or cut: their sizes mean nothing.
-    codes: Sequence[int] = ()
-
     def __init__(self, data: Any, scaler: Any, start: Start, name: Any = None) -> None:
         self.scaler, self.start, self.name = scaler, start, name
-        self.rows = None if data is None else sampled(data)
+        self.rows: Any = None if data is None else sampled(data)
         self.are_all = self.rows is data
         self.names = getattr(data, "columns", None)
 
@@ -62,7 +59,7 @@ class InputSide:
     @cached_property
     def given(self) -> Columns:
         """The columns of it."""
-        return Columns(self.scaled, without=self.codes)
+        return Columns(self.scaled)
 
     @cached_property
     def entering(self) -> np.ndarray:
@@ -75,21 +72,11 @@ class InputSide:
     @cached_property
     def first(self) -> Columns:
         """The columns that meet the first weights."""
-        if not self.start.scaling:
-            return self.given
-        is_same = self.entering.shape[-1] == self.scaled.shape[-1]
-        return Columns(self.entering, without=self.codes if is_same else ())
-
-    @property
-    def takes_codes(self) -> bool:
-        """Whether all of it are codes, or text."""
-        return self.start.takes_codes or len(self.codes) == self.shape[-1] > 0
+        return Columns(self.entering) if self.start.scaling else self.given
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what the network is given, rows first; a single 0 where it is not known."""
-        if self.rows is None:
-            return (0,)
+        """The shape of what the network is given, rows first."""
         shape = np.shape(self.rows) if self.scaler is None else self.scaled.shape
         return shape if len(shape) > 1 else (*shape, 1)
 
@@ -100,7 +87,7 @@ class InputSide:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong."""
-        if self.takes_codes:
+        if self.start.takes_codes:
             return
         yield from self._twice()
         if self.rows is None:

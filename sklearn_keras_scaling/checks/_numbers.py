@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -107,8 +106,6 @@ class Columns:
     ----------
     rows : ndarray of shape (n, ..., n_columns)
         Scaled or not.
-    without : sequence of int, default=()
-        Columns that are left out, too.
 
     Attributes
     ----------
@@ -120,13 +117,11 @@ class Columns:
         Of the columns that vary.
     """
 
-    def __init__(self, rows: np.ndarray, without: Sequence[int] = ()) -> None:
+    def __init__(self, rows: np.ndarray) -> None:
         every = table(rows)
         low, high = np.fmin.reduce(every), np.fmax.reduce(every)
         self.values = every
-        varies = high > low
-        varies[list(without)] = False
-        self.numbers = np.flatnonzero(varies)
+        self.numbers = np.flatnonzero(high > low)
         varying = every if len(self.numbers) == every.shape[1] else every[:, self.numbers]
         self.low, self.high = low[self.numbers], high[self.numbers]
         self.mean = np.nanmean(varying, axis=0)

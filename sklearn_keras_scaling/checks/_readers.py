@@ -109,11 +109,11 @@ def code_columns(network: Any, shapes: dict[Any, tuple[int, ...]]) -> dict[Any, 
 
 
 def hidden_code_layer(network: Any) -> Any:
-    """Return a layer that takes codes in a network whose graph is not known, None if none does."""
-    if graph_of(network) is not None:
-        return None
+    """Return a layer that takes codes inside of a class whose graph is not known, None of none."""
+    known = {id(layer) for layer, _ in readers(network, {})}
     layers = network._flatten_layers(include_self=False)
-    return next((layer for layer in layers if isinstance(layer, OF_CODES)), None)
+    of_codes = (layer for layer in layers if isinstance(layer, OF_CODES))
+    return next((layer for layer in of_codes if id(layer) not in known), None)
 
 
 def _readers(network: Any, inputs: dict[Any, Any], *, of_columns: bool) -> Iterator[Any]:
