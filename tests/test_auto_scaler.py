@@ -243,11 +243,31 @@ class Hidden(keras.Model):
         return self.dense(self.embedding(x)[:, 0])
 
 
+def behind_a_lambda():
+    return net(
+        layers.Lambda(lambda x: x),
+        *(layers.Embedding(12, 2, name="codes"), layers.Flatten(), dense()),
+        shape=(1,),
+    )
+
+
+def test_functions_beside_codes_do_not_matter():
+    def build():
+        x = keras.Input((3,))
+        numbers = layers.Lambda(lambda x: keras.ops.tanh(x))(x[:, :2])
+        steps = layers.GRU(1)(layers.Masking()(layers.Reshape((2, 1))(numbers)))
+        codes = layers.Flatten()(embedding()(x[:, 2:]))
+        return keras.Model(x, dense()(layers.Concatenate()([steps, codes])))
+
+    assert fitted(build).input_scaler_.passed_.tolist() == [2]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"model": Hidden}, r"but the Embedding 'codes' works inside a class of your own"),
-        ({"model": lambda: net(Hidden(), shape=(1,))}, "the Embedding 'codes' works inside a cl"),
+        ({"model": Hidden}, "graph which columns are codes, but the Embedding 'codes' works in"),
+        ({"model": lambda: net(Hidden(), shape=(1,))}, "'codes' works in or behind a class or f"),
+        ({"model": behind_a_lambda}, "'codes' works in or behind .* Use keras.Model"),
         ({"input_scaler__axis": None}, r"statistics of each column, but got input_scaler__axis=No"),
         ({"input_scaler": ["auto"]}, r"'auto' scales a whole input inside the network, or by what"),
         ({"target_scaler": "auto"}, r"target_scaler='auto' is no known scaler"),

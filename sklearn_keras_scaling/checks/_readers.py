@@ -43,6 +43,8 @@ _ELEMENTWISE = (
 #: Casts too: what a cast to integers would hide is seen in what it is given.
 _UNCHANGING = ("Cast", "ConvertToTensor", "Copy", "SaturateCast", "StopGradient")
 _LOOKUPS = ("MultiHot", "OneHot")
+#: Comes from code that is the user's own.
+_HIDDEN = object()
 
 
 def readers(network: Any, inputs: dict[Any, Any]) -> list[tuple[Any, list[Any]]]:
@@ -109,14 +111,25 @@ def code_columns(network: Any, shapes: dict[Any, tuple[int, ...]]) -> dict[Any, 
 
 
 def hidden_code_layer(network: Any) -> Any:
-    """Return a layer that takes codes inside of a class whose graph is not known, None of none."""
-    known = {id(layer) for layer, _ in readers(network, {})}
+    """Return a layer that takes codes in or behind a class or function that is not known, or None.
+
+    Which columns it reads cannot be told. A layer whose codes known layers compute is none of them.
+    """
+    inside = {
+        id(layer): any(one is _HIDDEN for one in arrays)
+        for layer, arrays in _walked(network, {}, of_columns=True)
+    }
     layers = network._flatten_layers(include_self=False)
     of_codes = (layer for layer in layers if isinstance(layer, OF_CODES))
-    return next((layer for layer in of_codes if id(layer) not in known), None)
+    return next((layer for layer in of_codes if inside.get(id(layer), True)), None)
 
 
 def _readers(network: Any, inputs: dict[Any, Any], *, of_columns: bool) -> Iterator[Any]:
+    for layer, arrays in _walked(network, inputs, of_columns=of_columns):
+        yield layer, [None if one is _HIDDEN else one for one in arrays]
+
+
+def _walked(network: Any, inputs: dict[Any, Any], *, of_columns: bool) -> Iterator[Any]:
     graph = graph_of(network)
     if graph is None:
         return
@@ -181,9 +194,13 @@ class _Walk:
         name = type(operation).__name__
         moves = isinstance(operation, _MOVING_LAYERS) or name in _MOVING
         is_unchanging = isinstance(operation, PASSING) or name in _UNCHANGING
-        if not is_stock(operation) or not (moves or is_unchanging or name in _ELEMENTWISE):
+        if not is_stock(operation) or isinstance(operation, _LAYERS.Lambda):
+            return [_HIDDEN] * len(node.outputs)
+        if not (moves or is_unchanging or name in _ELEMENTWISE):
             return None
         given = [self._at(tensor) for tensor in node.input_tensors]
+        if any(one is _HIDDEN for one in given):
+            return [_HIDDEN] * len(node.outputs)
         if not given or any(one is None for one in given):
             return None
         if moves:

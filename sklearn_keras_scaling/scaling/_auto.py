@@ -107,7 +107,7 @@ def _check_graph(network: Any) -> None:
     if layer is not None:
         raise ValueError(
             "input_scaler='auto' reads in the network's graph which columns are codes, but the "
-            f"{type(layer).__name__} {layer.name!r} works inside a class of your own, where "
-            "there is none. Build it by keras.Model(inputs, outputs), or give a list with a "
-            "scaler for each column, None for codes; or 'standard', if it takes no column."
+            f"{type(layer).__name__} {layer.name!r} works in or behind a class or function of "
+            "your own, which has none. Use keras.Model(inputs, outputs) and keras.ops; or give a "
+            "list with a scaler for each column, None for codes; or 'standard', if none are."
         )
