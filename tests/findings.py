@@ -24,6 +24,7 @@ from sklearn_keras_scaling.checks import KINDS
 from sklearn_keras_scaling.distributions import Normal, Quantiles
 from sklearn_keras_scaling.training import DistributionLoss
 
+from .finding_codes import CODES_AS_THEY_ARE, PADDING_AS_IT_IS, SCALED_CODES, SCALED_PADDING
 from .finding_networks import (
     CAPPED,
     FAR,
@@ -597,6 +598,10 @@ CASES = [
         ),
         number=lambda: of_y(mlp("sigmoid"), minmax(Y)),
     ),
+    *yes("SKS024", **SCALED_CODES),
+    *no("SKS024", **CODES_AS_THEY_ARE),
+    *yes("SKS025", **SCALED_PADDING),
+    *no("SKS025", **PADDING_AS_IT_IS),
 ]
 
 TABLE = Path(__file__).parents[1] / "docs" / "findings.md"

@@ -89,6 +89,7 @@ BACKENDS = {
 
 #: Networks are trained, in the loop that is compiled for JAX: the run with JAX takes these too.
 JAX = {
+    "auto_scaler": only("codes_pass", "without_codes", "training_goes"),
     "batchnorm": ALL,
     "checks": but("no_finding_on_stock_networks", "large_data_are_sampled"),
     "gaps": only(
@@ -133,6 +134,9 @@ X64 = {
 #: The run at the lower bounds takes all but these. Others make the same calls of scikit-learn,
 #: NumPy, Keras and TensorFlow: these ask what comes out of many fits, long ones or parallel ones.
 ANY_VERSION = {
+    "auto_scaler": only(
+        *("a_network_learns", "a_search", "without_codes", "training_goes", "so_do_streams"),
+    ),
     "batchnorm": only("it_trains_as", "it_goes_on", "lag_is", "the_lag", "classifiers_and_"),
     "bridge": only("an_inverse_is_the_last", "a_pipeline_that_ends"),
     "bridge_jumps": only("certify_tries_jumps", "a_compiled_graph_says"),

@@ -11,6 +11,7 @@ import numpy as np
 from .._optional import keras
 from .._structure import named, names, part, parts
 from .._validation import did_you_mean
+from ._codes import misread
 from ._distribution_targets import DistributionSide
 from ._findings import Finding, check_codes
 from ._graph import edge_layers, end_of, keeps_zero, names_of, start_of
@@ -204,6 +205,7 @@ def _has_loss_weights(model: Any) -> bool:
 
 def _found(subject: Subject) -> Iterator[Finding]:
     inputs, targets = _input_sides(subject), _target_sides(subject)
+    yield from misread(subject.network, inputs)
     for side in inputs:
         yield from side.findings()
     zeros = next(_without_bias(subject, inputs, targets), None)
@@ -221,6 +223,7 @@ def _input_sides(subject: Subject) -> list[InputSide]:
             None if subject.X is None else part(subject.X, name),
             _part_of_scaler(subject.input_scaler, name),
             start_of(subject.network, name),
+            name,
         )
         for name in _names_of(subject.X, subject.input_scaler)
     ]

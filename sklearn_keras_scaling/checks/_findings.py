@@ -162,6 +162,18 @@ KINDS = {
         "Use a scaler that keeps the digits of numbers far from zero: 'standard', or a "
         "StandardScaler before a power, in a pipeline; or mend an inverse that is none.",
     ),
+    "SKS024": Kind(
+        True,
+        "a layer looks up codes, or cuts numbers at given places, and a scaler has moved them",
+        "Use input_scaler='auto', which leaves these columns as they are and standardises the "
+        "others; or input_scaler=None for an input of their own.",
+    ),
+    "SKS025": Kind(
+        True,
+        "a Masking looks for padding that a scaler has moved, and so leaves none out",
+        "Use a scaler that leaves mask_value where it is: input_scaler='maxabs' for 0, or None. "
+        "Or give the Masking the number that padding becomes.",
+    ),
 }
 
 

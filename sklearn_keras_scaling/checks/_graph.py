@@ -27,7 +27,7 @@ _NORMALIZING = (
 )
 
 #: Layers that leave each number alone, at most at another place.
-_PASSING = (
+PASSING = (
     _LAYERS.InputLayer,
     _LAYERS.ActivityRegularization,
     _LAYERS.AlphaDropout,
@@ -48,7 +48,7 @@ _PASSING = (
 )
 
 #: Layers that take codes, whose size means nothing.
-_OF_CODES = (
+OF_CODES = (
     _LAYERS.CategoryEncoding,
     _LAYERS.Discretization,
     _LAYERS.Embedding,
@@ -142,7 +142,7 @@ class Start:
     @property
     def takes_codes(self) -> bool:
         """Whether inputs are codes, or text."""
-        return bool(self.following) and isinstance(self.following[0], _OF_CODES)
+        return bool(self.following) and isinstance(self.following[0], OF_CODES)
 
     @property
     def normalizes(self) -> bool:
@@ -190,10 +190,10 @@ class End:
 
 
 def start_of(network: Any, name: Any) -> Start:
-    """Return what a network does first with the input of a name; see :func:`_tensors`."""
-    tensor = _tensors(network, "input").get(name)
+    """Return what a network does first with the input of a name; see :func:`tensors_of`."""
+    tensor = tensors_of(network, "input").get(name)
     if tensor is not None:
-        chain = list(_forward(_graph(network), tensor))
+        chain = list(_forward(graph_of(network), tensor))
     elif isinstance(network, keras.Sequential) and not network.built:
         chain = list(network.layers)
     else:
@@ -204,24 +204,24 @@ def start_of(network: Any, name: Any) -> Start:
     for n, each in enumerate(known):
         if type(each) in (_LAYERS.Rescaling, _LAYERS.Normalization) and is_built(each):
             n_passing = n + 1
-        elif not isinstance(each, _PASSING):
+        elif not isinstance(each, PASSING):
             break
-    passing = (*_PASSING, _LAYERS.Concatenate)
+    passing = (*PASSING, _LAYERS.Concatenate)
     following = [each for each in known[n_passing:] if not isinstance(each, passing)]
     layer = known[0].name if known else getattr(tensor, "name", None)
     return Start(layer, known[:n_passing], following[:2])
 
 
 def end_of(network: Any, name: Any) -> End:
-    """Return what a network does last before the output of a name; see :func:`_tensors`."""
-    tensor = _tensors(network, "output").get(name)
+    """Return what a network does last before the output of a name; see :func:`tensors_of`."""
+    tensor = tensors_of(network, "output").get(name)
     chain: list[Any] = []
     if tensor is not None:
         chain = list(_backward(tensor))
     elif isinstance(network, keras.Sequential) and not network.built:
         chain = [(layer, _shape_to_be(layer)) for layer in network.layers[::-1]]
     known = chain[: chain.index(None)] if None in chain else chain
-    known = [(_unwrapped(each), at) for each, at in known if not isinstance(each, _PASSING)]
+    known = [(unwrapped(each), at) for each, at in known if not isinstance(each, PASSING)]
     known = list(dropwhile(lambda one: _is_identity(one[0]), known))
     activation, shape = None, None
     if known:
@@ -233,22 +233,22 @@ def end_of(network: Any, name: Any) -> End:
 
 def place_of(network: Any, name: Any) -> int | None:
     """Return which of a network's outputs has a name, if it is known."""
-    tensor = _tensors(network, "output").get(name)
+    tensor = tensors_of(network, "output").get(name)
     if tensor is None:
         return None
-    return next(i for i, each in enumerate(_graph(network).outputs) if each is tensor)
+    return next(i for i, each in enumerate(graph_of(network).outputs) if each is tensor)
 
 
 def takes(network: Any, n_inputs: int) -> bool:
     """Return whether a network is known to take any number of rows of so many inputs."""
-    graph = _graph(network)
+    graph = graph_of(network)
     inputs = [] if graph is None else graph.inputs
     return len(inputs) == n_inputs and all(each.shape[0] is None for each in inputs)
 
 
 def keeps_zero(network: Any) -> bool:
     """Return whether a network is known to make zeros of zeros, up to its last activation."""
-    graph = _graph(network)
+    graph = graph_of(network)
     if graph is None:
         return False
     operations = [each for each in _operations(graph) if not isinstance(each, _LAYERS.InputLayer)]
@@ -270,7 +270,7 @@ def has_trained_statistics(layer: Any) -> bool:
 
 def edge_layers(network: Any, forward: bool) -> list[Any]:
     """Return the first, or the last, layer with a kernel of each input or output."""
-    graph, found = _graph(network), []
+    graph, found = graph_of(network), []
     if graph is None:
         return []
     for tensor in graph.inputs if forward else graph.outputs:
@@ -295,12 +295,12 @@ def is_unadapted(layer: Any) -> bool:
 
 def names_of(network: Any, side: str) -> list[str]:
     """Return the names of a network's inputs or outputs, as far as they are known."""
-    return [name for name in _tensors(network, side) if isinstance(name, str)]
+    return [name for name in tensors_of(network, side) if isinstance(name, str)]
 
 
-def _tensors(network: Any, side: str) -> dict[Any, Any]:
+def tensors_of(network: Any, side: str) -> dict[Any, Any]:
     """Return the symbolic inputs or outputs by name, index and, of one alone, None."""
-    graph = _graph(network)
+    graph = graph_of(network)
     if graph is None:
         return {}
     tensors = getattr(graph, f"{side}s")
@@ -315,7 +315,7 @@ def _tensors(network: Any, side: str) -> dict[Any, Any]:
     return found | ({None: tensors[0]} if len(tensors) == 1 else {})
 
 
-def _graph(network: Any) -> Any:
+def graph_of(network: Any) -> Any:
     """Return a functional model, or that behind a Sequential; None where there is no graph."""
     graph = network._functional if isinstance(network, keras.Sequential) else network
     is_functional = isinstance(graph, keras.Model) and bool(getattr(graph, "outputs", None))
@@ -325,7 +325,7 @@ def _graph(network: Any) -> Any:
 
 def _operations(graph: Any) -> Iterator[Any]:
     for operation in graph.operations:
-        inner = _graph(operation) if isinstance(operation, keras.Model) else None
+        inner = graph_of(operation) if isinstance(operation, keras.Model) else None
         if inner is None:
             yield operation
         else:
@@ -346,7 +346,7 @@ def _forward(graph: Any, tensor: Any) -> Iterator[Any]:
             yield None
             return
         operation = nodes[0].operation
-        inner = _graph(operation) if isinstance(operation, keras.Model) else None
+        inner = graph_of(operation) if isinstance(operation, keras.Model) else None
         if inner is None:
             yield operation
         else:
@@ -366,7 +366,7 @@ def _backward(tensor: Any) -> Iterator[Any]:
     """
     while True:
         operation, node_index, tensor_index = tensor._keras_history
-        inner = _graph(operation) if isinstance(operation, keras.Model) else None
+        inner = graph_of(operation) if isinstance(operation, keras.Model) else None
         if inner is None:
             yield operation, tuple(tensor.shape)
         else:
@@ -424,7 +424,7 @@ def _is_identity(layer: Any) -> bool:
     return type(layer) is _LAYERS.Activation and layer.activation is keras.activations.linear
 
 
-def _unwrapped(layer: Any) -> Any:
+def unwrapped(layer: Any) -> Any:
     return layer.layer if type(layer) is _LAYERS.TimeDistributed else layer
 
 

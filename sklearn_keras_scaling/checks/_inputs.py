@@ -41,11 +41,13 @@ class InputSide:
         Fitted.
     start : Start
         Of the network.
+    name : object
+        The input's name, None of one alone.
     """
 
-    def __init__(self, data: Any, scaler: Any, start: Start) -> None:
-        self.scaler, self.start = scaler, start
-        self.rows = None if data is None else sampled(data)
+    def __init__(self, data: Any, scaler: Any, start: Start, name: Any = None) -> None:
+        self.scaler, self.start, self.name = scaler, start, name
+        self.rows: Any = None if data is None else sampled(data)
         self.are_all = self.rows is data
         self.names = getattr(data, "columns", None)
 
@@ -71,6 +73,12 @@ class InputSide:
     def first(self) -> Columns:
         """The columns that meet the first weights."""
         return Columns(self.entering) if self.start.scaling else self.given
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what the network is given, rows first."""
+        shape = np.shape(self.rows) if self.scaler is None else self.scaled.shape
+        return shape if len(shape) > 1 else (*shape, 1)
 
     @property
     def offset(self) -> float:

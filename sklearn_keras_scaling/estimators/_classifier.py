@@ -49,6 +49,12 @@ class ScaledKerasClassifier(ClassifierMixin, BaseScaledKeras):
         front of the network scale while it trains, and keeps its moving statistics;
         "instance" lets the network see each series less its own mean, over its own
         deviation.
+        "auto" standardises, but for the columns that the network takes for codes, which pass as
+        they are: those that reach an ``Embedding``, ``IntegerLookup``, ``Hashing``,
+        ``CategoryEncoding``, ``Discretization`` or the like (``keras.ops.one_hot`` too) by
+        slicing, reshaping, casts and arithmetic, in a network of ``keras.Model(inputs, outputs)``
+        or ``keras.Sequential``. Those of a ``Masking`` are standardised: of its padding
+        :func:`check_scaling` tells.
         Arrays of more than two axes are scaled along the last one, unless a scaler of
         this package has another ``axis`` (channel-first images: ``StandardScaler(axis=1)``).
     input_columns : dict, default=None

@@ -29,6 +29,7 @@ from ..scaling import (
     having_learnt,
     in_training,
     learn,
+    leave_codes,
     make_scaler,
     normalizing_instances,
     passing,
@@ -241,6 +242,9 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         self._network_input_shapes = each(lambda _, array: tuple(array.shape[1:]), inputs)
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, before)
+            is_new = is_first and before is None
+            if is_new and leave_codes(self.input_scaler_, network, inputs):
+                inputs = take_rows(self._scale_inputs(trial.X), slice(None))
             outputs = run_network(network, inputs)
             self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
@@ -249,7 +253,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
             check_loss(trained, inputs, targets, outputs)
             check_metrics(self.targets_.as_outputs(metrics), targets, outputs)
-        if is_first and before is None:
+        if is_new:
             self._find(network, rows, loss)
         return network, trained, loss
 

@@ -47,6 +47,12 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         "instance" lets the network see each series less its own mean, over its own
         deviation. The target, of the same series, comes back to its level
         (``input_scaler__features`` says which of the features it is).
+        "auto" standardises, but for the columns that the network takes for codes, which pass as
+        they are: those that reach an ``Embedding``, ``IntegerLookup``, ``Hashing``,
+        ``CategoryEncoding``, ``Discretization`` or the like (``keras.ops.one_hot`` too) by
+        slicing, reshaping, casts and arithmetic, in a network of ``keras.Model(inputs, outputs)``
+        or ``keras.Sequential``. Those of a ``Masking`` are standardised: of its padding
+        :func:`check_scaling` tells.
         Arrays of more than two axes are scaled along the last one, unless a scaler of
         this package has another ``axis`` (channel-first images: ``StandardScaler(axis=1)``).
     target_scaler : str, transformer, list, dict or None, default="standard"

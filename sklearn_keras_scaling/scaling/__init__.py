@@ -1,5 +1,6 @@
 """Scalers as estimators use them: chosen by name, fitted, applied; in front of networks, too."""
 
+from ._auto import leave_codes
 from ._choosing import (
     HostMap,
     as_map,
@@ -28,6 +29,7 @@ __all__ = [
     "having_learnt",
     "in_training",
     "learn",
+    "leave_codes",
     "make_scaler",
     "normalizing_instances",
     "passing",

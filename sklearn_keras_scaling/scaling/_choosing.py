@@ -27,6 +27,7 @@ from ..scalers import (
     StandardScaler,
     transformed,
 )
+from ._auto import AutoScaler
 from ._in_network import BatchNormScaler, InstanceScaler
 
 NAMES = {
@@ -36,9 +37,14 @@ NAMES = {
     "robust": RobustScaler,
     "squash": SquashingScaler,
 }
-#: Those that work inside the network in training scale inputs alone.
-IN_NETWORK = (BatchNormScaler, InstanceScaler)
-INPUT_NAMES = {**NAMES, "batchnorm": BatchNormScaler, "instance": InstanceScaler}
+#: Those that look at the network, or work inside it in training, scale inputs alone, and whole.
+OF_NETWORK = (AutoScaler, BatchNormScaler, InstanceScaler)
+INPUT_NAMES = {
+    **NAMES,
+    "auto": AutoScaler,
+    "batchnorm": BatchNormScaler,
+    "instance": InstanceScaler,
+}
 #: Values that are scaled at a time: what lies between raw rows and scaled ones stays small.
 _VALUES = 1 << 20
 
@@ -268,10 +274,11 @@ def _check_per_column(parameter: str, value: list[Any], data: Any) -> None:
         raise TypeError(f"{parameter}: scalers for single columns need dense data: X.toarray().")
     for one in value:
         name = one if isinstance(one, str) else None
-        if INPUT_NAMES.get(name or "") in IN_NETWORK or isinstance(one, IN_NETWORK):
+        if INPUT_NAMES.get(name or "") in OF_NETWORK or isinstance(one, OF_NETWORK):
             raise ValueError(
-                f"{parameter}: {one!r} scales a whole input inside the network, and cannot be one "
-                "of a list. Use it for the input, or give its columns an input of their own."
+                f"{parameter}: {one!r} scales a whole input inside the network, or by what that "
+                "reads, and cannot be one of a list. Use it for the input, or give its columns an "
+                "input of their own."
             )
     if len(value) != data.shape[-1]:
         raise ValueError(
