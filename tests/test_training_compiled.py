@@ -318,6 +318,72 @@ def test_a_loop_serves_every_number_of_rows_learning_rate_and_constant(compilati
     assert len(compilations) == 2  # of the steps of training and validation
 
 
+def convolution(filters, kernel=3):
+    hidden = [layers.Conv1D(filters, kernel) for _ in range(2)]
+    network = sequential(*hidden, layers.Flatten(), shape=(20, 4))
+    network.compile("adam", "mse")
+    return network, (RNG.normal(size=(ROWS, 20, 4)).astype("float32"), Y)
+
+
+def convolved_steps():
+    network = sequential(layers.ConvLSTM2D(1, 2), layers.Flatten(), shape=(2, 3, 3, 1))
+    network.compile("adam", "mse")
+    return network, (RNG.normal(size=(ROWS, 2, 3, 3, 1)).astype("float32"), Y)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all by XLA")
+@pytest.mark.parametrize(
+    ("case", "asked", "used"),
+    [
+        (mlp, None, True),
+        (mlp, "auto", True),
+        (mlp, False, False),
+        (dropout, None, False),
+        (dropout, True, True),
+        (lambda: convolution(8), None, True),
+        (lambda: convolution(64), None, False),
+        (lambda: convolution(64), True, True),
+        (convolved_steps, None, False),
+    ],
+)
+def test_xla_compiles_what_it_makes_faster_and_what_is_asked_for(compilations, case, asked, used):
+    clear_compiled()
+    network, data = case()
+    train(network, Batches(data, 32, 0), None, epochs=1, engine="compiled", jit_compile=asked)
+    assert [each.uses_xla for each in compilations] == [used]
+
+
+def bidirectional():
+    network = sequential(layers.Bidirectional(layers.GRU(2)), shape=(5, 3))
+    network.compile("adam", "mse")
+    return network, (SEQUENCES, Y)
+
+
+def grouped_attention():
+    inputs = keras.Input((5, 3))
+    attended = layers.GroupQueryAttention(2, 2, 1)(inputs, inputs)
+    network = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(attended)))
+    network.compile("adam", "mse")
+    return network, (SEQUENCES, Y)
+
+
+def nested():
+    branches = keras.Input((6,))
+    inner = keras.Model(branches, layers.Add()([dense(3)(branches), dense(3)(branches)]))
+    network = sequential(inner, keras.Sequential([dense(2)]))
+    network.compile("adam", "mse")
+    return network, (X, Y)
+
+
+@pytest.mark.parametrize("case", [bidirectional, grouped_attention, nested, convolved_steps])
+def test_networks_with_names_that_keras_counts_up_share_a_loop(compilations, case):
+    clear_compiled()
+    for _ in range(2):
+        network, data = case()
+        train(network, Batches(data, 32, 0), None, epochs=1, engine="compiled")
+    assert len(compilations) == 1
+
+
 def test_training_goes_on_where_it_stopped():
     network, _ = fitted(mlp, "compiled", epochs=2)
     reference, _ = fitted(mlp, "keras", epochs=2)

@@ -28,8 +28,8 @@ class Pass:
         Of the step.
     example : tuple
         A batch, for shapes and dtypes.
-    uses_xla : None
-        JAX compiles all.
+    batch_size, uses_xla
+        As in TensorFlow's; here XLA compiles all.
 
     Notes
     -----
@@ -37,7 +37,12 @@ class Pass:
     """
 
     def __init__(
-        self, model: Any, kind: str, example: tuple[Any, ...], uses_xla: bool | None
+        self,
+        model: Any,
+        kind: str,
+        example: tuple[Any, ...],
+        batch_size: int,
+        uses_xla: bool | None,
     ) -> None:
         self._model = model
         self._step = getattr(model, f"{kind}_step")

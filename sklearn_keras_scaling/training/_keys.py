@@ -59,7 +59,7 @@ def key_of_architecture(network: Any, example: Any) -> str:
     return _written(config)
 
 
-def key_of_training(network: Any, batch_size: int, example: tuple[Any, ...]) -> Hashable:
+def key_of_training(network: Any, example: tuple[Any, ...]) -> Hashable:
     """Return what is equal for networks that one compiled loop can train.
 
     Raises
@@ -71,7 +71,7 @@ def key_of_training(network: Any, batch_size: int, example: tuple[Any, ...]) -> 
     compiled.pop("optimizer")
     functions = tuple(map(_key_of_part, _parts(compiled)))
     optimizer = keras.saving.serialize_keras_object(network.optimizer)
-    config = [_without_variables(optimizer, network.optimizer), batch_size, _skeleton(compiled)]
+    config = [_without_variables(optimizer, network.optimizer), _skeleton(compiled)]
     return key_of_architecture(network, example), _written(config), functions
 
 

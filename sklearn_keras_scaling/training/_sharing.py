@@ -38,6 +38,8 @@ class Loops:
     ----------
     model : keras.Model
         Compiled and built. Its variables stay as they are: passes are called with a network's.
+    batch_size : int
+        Rows of a full batch of training.
     uses_xla : bool or None
         None: where it pays.
 
@@ -47,9 +49,9 @@ class Loops:
         That fits have begun.
     """
 
-    def __init__(self, model: Any, uses_xla: bool | None) -> None:
+    def __init__(self, model: Any, batch_size: int, uses_xla: bool | None) -> None:
         self.model = model
-        self._uses_xla = uses_xla
+        self._options = batch_size, uses_xla
         self.epochs = 0
         self._passes: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
@@ -61,7 +63,7 @@ class Loops:
         with self._lock:
             if key not in self._passes:
                 with _explained(f"{kind}_step cannot be traced"):
-                    passed = compiled_backend().Pass(self.model, kind, example, self._uses_xla)
+                    passed = compiled_backend().Pass(self.model, kind, example, *self._options)
                     self._passes[key] = passed
             return self._passes[key]
 
@@ -77,21 +79,21 @@ class Loops:
 
 def loops_for(network: Any, batches: Batches, uses_xla: bool | None) -> Loops:
     """Return the compiled loops of a network's architecture."""
-    example = batches.example
+    example, options = batches.example, (batches.batch_size, uses_xla)
     if not network.built:
         build(network, example)
     if not network.optimizer.built:
         network.optimizer.build(network.trainable_variables)
     try:
-        key = uses_xla, key_of_training(network, batches.batch_size, example)
+        key = options, key_of_training(network, example)
         loops = _found(key)
         if loops is None:
             with one_at_a_time():  # in other threads fits of this architecture wait
-                loops = _found(key) or Loops(_copy_of(network, example), uses_xla)
+                loops = _found(key) or Loops(_copy_of(network, example), *options)
                 _keep(key, loops)
     except (UniqueError, TypeError, ValueError):  # the last two: not serializable
         build(network, example)
-        return Loops(network, uses_xla)
+        return Loops(network, *options)
     return loops
 
 

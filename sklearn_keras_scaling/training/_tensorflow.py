@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import threading
 from collections.abc import Callable, Hashable
@@ -20,6 +21,10 @@ _FLAG, _ORDERS = tf.TensorSpec((), tf.bool), tf.TensorSpec((None, None), tf.int6
 # Operations that draw; Get: of what is known of a generator.
 _RANDOM = "Random(?!Get)|TruncatedNormal|Multinomial"
 
+_CONVOLUTION = re.compile(r"(Depthwise)?Conv[23]d", re.IGNORECASE)
+# Products of two numbers in the convolutions of a step, beyond which XLA takes longer.
+_PRODUCTS = 2e6
+
 #: Blocks that are predicted in one call.
 PREDICTED_BLOCKS = 256
 
@@ -35,8 +40,15 @@ class Pass:
         Of the step.
     example : tuple
         A batch, for shapes and dtypes.
+    batch_size : int
+        Rows of a full batch.
     uses_xla : bool or None
         Whether XLA compiles it; None: where it pays.
+
+    Attributes
+    ----------
+    uses_xla : bool
+        Whether XLA compiles the steps of full batches.
 
     Notes
     -----
@@ -47,14 +59,20 @@ class Pass:
     a loop that XLA compiles for their shape; a smaller one through the traced step alone, since
     XLA would compile again for each number of rows. Steps with loops are traced again for full
     batches, since XLA differentiates no loop over shapes that it does not know. Steps that draw
-    random numbers do without XLA: it makes other numbers of the same seeds.
+    random numbers do without XLA: it makes other numbers of the same seeds. So do those whose
+    convolutions are large: on a processor XLA takes up to 30 times as long for these.
     """
 
     _many: Any
     _made: dict[Hashable, Callable[..., Any]]
 
     def __init__(
-        self, model: Any, kind: str, example: tuple[Any, ...], uses_xla: bool | None
+        self,
+        model: Any,
+        kind: str,
+        example: tuple[Any, ...],
+        batch_size: int,
+        uses_xla: bool | None,
     ) -> None:
         self._model = model
         self._function = getattr(model, f"{kind}_step")
@@ -68,7 +86,8 @@ class Pass:
         draws = any(re.search(_RANDOM, name) for name in operations)
         # Keras weighs the losses of several outputs otherwise, if it knows the number of rows.
         is_fixable = len(getattr(model, "outputs", ())) == 1 or not self._has_loops
-        pays = model.jit_compile or (is_fixable and not draws)
+        is_slow = batch_size * _products_in_convolutions(self._step.graph) > _PRODUCTS
+        pays = model.jit_compile or (is_fixable and not draws and not is_slow)
         self._loop_over(uses_xla=pays if uses_xla is None else uses_xla)
         self._is_sure = uses_xla is not None  # that XLA takes it, or need not
         self._lock = threading.RLock()
@@ -215,6 +234,7 @@ class Pass:
 
     def _loop_over(self, uses_xla: bool) -> None:
         """Make the functions of many steps, and of whole epochs of them, anew."""
+        self.uses_xla = uses_xla
         self._many = tf.function(
             partial(self._run_many, fixed=uses_xla and self._has_loops),
             autograph=False,
@@ -327,6 +347,24 @@ def _operations(graph: tf.Graph) -> set[str]:
     definition = graph.as_graph_def()
     functions = (function.node_def for function in definition.library.function)
     return {node.op for nodes in (definition.node, *functions) for node in nodes}
+
+
+def _products_in_convolutions(graph: tf.Graph) -> float:
+    """Return how many products of two numbers a step takes for a row, gradients included.
+
+    Of shapes that are not known, and in loops, as many as may be.
+    """
+    products = 0.0
+    for operation in graph.get_operations():
+        if _CONVOLUTION.match(operation.type):
+            is_backward = "Backprop" in operation.type
+            places = operation.inputs[2] if is_backward else operation.outputs[0]
+            of_kernel = is_backward and "Filter" in operation.type
+            kernel = operation.outputs[0] if of_kernel else operation.inputs[1]
+            sizes = [*places.shape.as_list()[1:-1], *kernel.shape.as_list()]
+            products += math.inf if None in sizes else math.prod(sizes)
+    inside = (node.op for f in graph.as_graph_def().library.function for node in f.node_def)
+    return math.inf if any(map(_CONVOLUTION.match, inside)) else products
 
 
 def _tensors(data: Any) -> Any:
