@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from _tables import Contestants, machine, markdown, seconds, table, write_section
+from joblib import parallel_config
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import GridSearchCV
@@ -33,7 +34,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sklearn_keras_scaling import ScaledKerasRegressor
+from sklearn_keras_scaling import ScaledKerasRegressor, clear_compiled
 from sklearn_keras_scaling.training import Batches, _tensorflow, train
 
 PACKAGES = ("numpy", "scikit-learn", "keras", "tensorflow", "scikeras")
@@ -124,6 +125,132 @@ def epochs() -> tuple[Rows, dict[str, float]]:
     return rows, ratios
 
 
+def layered(shape: tuple[int, ...], *hidden: Callable[[], Any]) -> keras.Model:
+    """Return a network of these layers and one output, compiled."""
+    made = [layer() for layer in hidden]
+    network = keras.Sequential([keras.Input(shape), *made, keras.layers.Dense(1)])
+    network.compile("adam", "mean_squared_error")
+    return network
+
+
+def attention() -> keras.Model:
+    """Return a block of attention and one output, compiled."""
+    inputs = keras.Input((24, 16))
+    attended = keras.layers.MultiHeadAttention(4, 8)(inputs, inputs)
+    mean = keras.layers.GlobalAveragePooling1D()(keras.layers.LayerNormalization()(attended))
+    network = keras.Model(inputs, keras.layers.Dense(1)(mean))
+    network.compile("adam", "mean_squared_error")
+    return network
+
+
+def of(layer: str, *arguments: Any, **options: Any) -> Callable[[], Any]:
+    """Return what makes a layer."""
+    return partial(getattr(keras.layers, layer), *arguments, **options)
+
+
+def bidirectional() -> Any:
+    """Return a layer that reads series both ways."""
+    return keras.layers.Bidirectional(keras.layers.GRU(16))
+
+
+RELU: dict[str, Any] = {"activation": "relu"}
+ENDS = [of("GlobalAveragePooling2D"), of("Flatten"), of("GlobalAveragePooling1D")]
+#: Kinds of networks: a maker, the shape of a row, and how many rows.
+KINDS: dict[str, tuple[Callable[[], keras.Model], tuple[int, ...], int]] = {
+    "Dense 10-64-64": (partial(mlp, 10, 64), (10,), 2000),
+    "Dense 1000-1024-1024": (partial(mlp, 1000, 1024), (1000,), 320),
+    "Conv1D 4-8-8": (
+        partial(layered, (50, 4), of("Conv1D", 8, 3, **RELU), of("Conv1D", 8, 3, **RELU), ENDS[2]),
+        (50, 4),
+        1280,
+    ),
+    "Conv1D 4-32-32": (
+        partial(
+            layered, (50, 4), of("Conv1D", 32, 3, **RELU), of("Conv1D", 32, 3, **RELU), ENDS[2]
+        ),
+        (50, 4),
+        1280,
+    ),
+    "Conv2D 1-32-64": (
+        partial(
+            layered, (28, 28, 1), of("Conv2D", 32, 3, **RELU), of("Conv2D", 64, 3, **RELU), ENDS[0]
+        ),
+        (28, 28, 1),
+        320,
+    ),
+    "Conv2D 3-16-32": (
+        partial(
+            layered, (32, 32, 3), of("Conv2D", 16, 3, **RELU), of("Conv2D", 32, 3, **RELU), ENDS[1]
+        ),
+        (32, 32, 3),
+        320,
+    ),
+    "Conv2D strided, BatchNormalization": (
+        partial(
+            layered,
+            (32, 32, 3),
+            of("Conv2D", 16, 3, strides=2),
+            of("BatchNormalization"),
+            of("ReLU"),
+            of("Conv2D", 32, 3, strides=2),
+            of("BatchNormalization"),
+            ENDS[1],
+        ),
+        (32, 32, 3),
+        640,
+    ),
+    "DepthwiseConv2D": (
+        partial(
+            layered, (32, 32, 3), of("Conv2D", 16, 1), of("DepthwiseConv2D", 3, **RELU), ENDS[0]
+        ),
+        (32, 32, 3),
+        320,
+    ),
+    "SeparableConv2D": (
+        partial(layered, (32, 32, 3), of("SeparableConv2D", 16, 3, **RELU), ENDS[0]),
+        (32, 32, 3),
+        320,
+    ),
+    "Conv2DTranspose": (
+        partial(layered, (8, 8, 16), of("Conv2DTranspose", 16, 3, strides=2, **RELU), ENDS[0]),
+        (8, 8, 16),
+        640,
+    ),
+    "Conv3D": (
+        partial(layered, (8, 8, 8, 1), of("Conv3D", 8, 3, **RELU), of("GlobalAveragePooling3D")),
+        (8, 8, 8, 1),
+        640,
+    ),
+    "MultiHeadAttention": (attention, (24, 16), 640),
+    "Bidirectional(GRU(16))": (partial(layered, (24, 4), bidirectional), (24, 4), 640),
+    "Embedding": (
+        partial(layered, (8,), of("Embedding", 1000, 16), ENDS[1], of("Dense", 32, **RELU)),
+        (8,),
+        2000,
+    ),
+}
+
+
+def kinds() -> tuple[Rows, dict[str, float]]:
+    """Time warm fits of many kinds of network, and return the ratios."""
+    rows, ratios = [], {}
+    for kind, (make, shape, n) in KINDS.items():
+        X, y = data(n, *shape)
+        X = np.abs(X) if kind == "Embedding" else X
+        ours, theirs, batches = make(), make(), Batches((X, y), 32, 0)
+        times = seconds(
+            {
+                "ours": lambda: train(ours, batches, None, epochs=EPOCHS, engine="compiled"),  # noqa: B023
+                "Model.fit": lambda: theirs.fit(X, y, batch_size=32, epochs=EPOCHS, verbose=0),  # noqa: B023
+            },
+            3,
+        )
+        rows += table(f"{EPOCHS} epochs of {kind}, batch 32, {n} rows", times)
+        ratios[kind] = times["Model.fit"] / times["ours"]
+    slowest = min(ratios, key=ratios.__getitem__)
+    return rows, {"all": ratios[slowest]}
+
+
 def cold(who: str) -> None:
     """Print the seconds of a first fit in this process."""
     X, y = load_diabetes(return_X_y=True, scaled=False)
@@ -179,7 +306,11 @@ def searches() -> tuple[Rows, dict[str, float]]:
         "hidden_layer_sizes": [(w, w) for w in WIDTHS],
     }
     regressor = ScaledKerasRegressor(epochs=SEARCH_EPOCHS, random_state=0)
-    found = {"ours": timed_search(regressor, ours)}
+    found = {}
+    for who, jobs in (("ours", 1), ("ours, two threads", 2)):
+        clear_compiled()
+        with parallel_config("threading", n_jobs=jobs):
+            found[who] = timed_search(regressor, ours)
     for who, (wrapper, parameter) in wrappers.items():
         pipeline = make_pipeline(StandardScaler(), wrapper)
         name = f"regressor__{pipeline.steps[-1][0]}__{parameter}"
@@ -306,6 +437,7 @@ def report(names: list[str]) -> str:
     """Run the tables and return the section."""
     cases: dict[str, Callable[[], tuple[Rows, Any]]] = {
         "epochs": epochs,
+        "kinds": kinds,
         "cold": cold_fits,
         "search": searches,
         "predict": predictions,
@@ -342,6 +474,7 @@ BARS: dict[str, list[tuple[str, float, str]]] = {
         ),
         ("LSTM(32) on (1500, 12, 9), batch 32: Model.fit", 4, "LSTM against Model.fit"),
     ],
+    "kinds": [("all", 1.0, "the slowest of 14 kinds of network, against Model.fit")],
     "search": [
         ("SciKeras", 25, "grid search, SciKeras"),
         ("keras.wrappers", 25, "grid search, keras.wrappers"),

@@ -22,7 +22,7 @@ from ..data import (
     StreamBatches,
     flat,
 )
-from ..networks import fresh_copy, join_members, make_network, mean_history, run_network
+from ..networks import are_alike, fresh_copy, join_members, make_network, mean_history, run_network
 from ..scaling import (
     chosen,
     front_layers,
@@ -150,7 +150,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         arrays: Any = None
         for own_seed, earlier in zip(self._member_seeds(seed), before, strict=True):
             with quick_variables():
-                network, trained, loss = self._prepare(rows, layers, own_seed, earlier, not members)
+                first = members[0] if members else None
+                network, trained, loss = self._prepare(rows, layers, own_seed, earlier, first)
             if not members:
                 arrays = self._validation_arrays(validation, loss)
             training = train(
@@ -166,7 +167,8 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             )
             # The optimizer stays, for warm_start; loss and metrics go, so that the
             # network's own file needs nothing but Keras.
-            network.compile(optimizer=trained.optimizer)
+            with quick_variables():
+                network.compile(optimizer=trained.optimizer)
             members.append(network)
             trainings.append(training)
             if training.interrupted:
@@ -231,25 +233,27 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         return join_members(self.members_, self._network_input_shapes)
 
     def _prepare(
-        self, rows: Rows, layers: Any, seed: int, before: Any, is_first: bool
+        self, rows: Rows, layers: Any, seed: int, before: Any, first: Any
     ) -> tuple[Any, Any, Any]:
         """Return a network, what is trained (with layers in front), and the loss, all tried.
 
-        It goes on from the network ``before``, where there is one.
+        It goes on from the network ``before``, where there is one; ``first`` is the first member
+        of an ensemble, behind which the others need not be tried again.
         """
         trial = rows[:_TRIAL_ROWS]
         inputs = take_rows(self._scale_inputs(trial.X), slice(None))
         self._network_input_shapes = each(lambda _, array: tuple(array.shape[1:]), inputs)
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, before)
-            is_new = is_first and before is None
+            is_new = first is None and before is None
             if is_new and leave_codes(self.input_scaler_, network, inputs):
                 inputs = take_rows(self._scale_inputs(trial.X), slice(None))
-            outputs = run_network(network, inputs)
-            self.targets_.fit_outputs(network, outputs)
+            if first is None or self.targets_.are_several or not are_alike(network, first):
+                outputs = run_network(network, inputs)
+                self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
         loss, metrics = self._compile(trained, origin, before)
-        if is_first:  # the other members have the same
+        if first is None:
             targets = self.targets_.as_outputs(self.targets_.encode(trial.y, loss))
             check_loss(trained, inputs, targets, outputs)
             check_metrics(self.targets_.as_outputs(metrics), targets, outputs)

@@ -92,7 +92,9 @@ class PredictsDistributions(BaseScaledKeras):
         Returns
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, ..., n_samples), or dict of them
-            The draws on the last axis, float64.
+            The draws on the last axis, float64. Those beyond the numbers that the target
+            scaler's inverse is defined for are cut to the end of them, without a word:
+            ``predict_interval`` warns of the rows.
         """
         check_scalar(n_samples, "n_samples", int, min_val=1)
         rng = _generator(random_state)

@@ -152,6 +152,18 @@ def run_network(network: Any, inputs: Any) -> Any:
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
+def are_alike(network: Any, other: Any) -> bool:
+    """Return whether two networks are known to take and to return the same."""
+
+    def shapes(one: Any) -> list[Any]:
+        return [(tensor.shape, tensor.dtype) for tensor in [*one.inputs, *one.outputs]]
+
+    try:
+        return shapes(network) == shapes(other)
+    except (AttributeError, TypeError):  # a subclass, or not built yet
+        return False
+
+
 def _input_names(network: Any) -> set[str] | None:
     """Return the names of a functional model's inputs; None where there are none."""
     try:

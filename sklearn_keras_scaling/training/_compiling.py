@@ -47,6 +47,8 @@ def make_optimizer(optimizer: Any, routed: dict[str, Any], own: Any) -> Any:
         return _construct(optimizer, {}, routed, "optimizer")
     if isinstance(optimizer, (str, dict)):
         optimizer = _look_up(keras.optimizers, optimizer, "optimizer")
+        if not routed:
+            return optimizer
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(
             f"optimizer must be a name, a configuration or a keras.optimizers.Optimizer, got "

@@ -14,6 +14,7 @@ from .._optional import keras
 from ._backends import compiled_backend, without_retracing_advice
 from ._data import count_rows, take_rows
 from ._keys import UniqueError, copy_architecture, key_of_architecture
+from ._random import one_at_a_time
 
 #: Rows in every block that predicts. One fixed shape makes a row's prediction the
 #: same bits alone, in a batch and in any order; several shapes do not.
@@ -26,7 +27,7 @@ CACHE_SIZE = 32
 _OF_NETWORKS: weakref.WeakKeyDictionary[Any, dict[Hashable, _Predictor]]
 _OF_NETWORKS = weakref.WeakKeyDictionary()
 _OF_ARCHITECTURES: dict[Hashable, _Predictor] = {}
-_LOCK = threading.Lock()
+_LOCK = threading.Lock()  # of _OF_NETWORKS
 
 # From a network and stacked blocks to stacked outputs, and how many blocks it takes at a time.
 _Predictor = tuple[Callable[[Any, Any], Any], int]
@@ -71,7 +72,7 @@ def predict_blocks(network: Any, inputs: Any, block: int = BLOCK) -> Any:
 
 def clear_predictors() -> None:
     """Forget the functions that are kept for other networks."""
-    with _LOCK:
+    with one_at_a_time():
         _OF_ARCHITECTURES.clear()
 
 
@@ -95,9 +96,11 @@ def _predictor(network: Any, row: Any, block: int) -> _Predictor:
     kind = (block, repr(keras.tree.map_structure(lambda _: 0, row)), *leaves)
     with _LOCK:
         known = _OF_NETWORKS.setdefault(network, {})
-        if kind not in known:
-            known[kind] = _shared_predictor(network, row, block)
-        return known[kind]
+    if kind not in known:
+        with one_at_a_time():
+            if kind not in known:
+                known[kind] = _shared_predictor(network, row, block)
+    return known[kind]
 
 
 def _shared_predictor(network: Any, row: Any, block: int) -> _Predictor:

@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from .._optional import keras
 from ._backends import compiled_backend, variables_of
 from ._data import Batches
@@ -156,5 +158,4 @@ def _shapes(model: Any) -> list[Any]:
 
 def _like(variable: Any) -> Any:
     # Keras would take TensorFlow's variable itself for the new one's value.
-    values = keras.ops.convert_to_numpy(variable)
-    return keras.Variable(values, dtype=variable.dtype, trainable=False)
+    return keras.Variable(np.array(variable), dtype=variable.dtype, trainable=False)
