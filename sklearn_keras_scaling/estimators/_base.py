@@ -115,6 +115,9 @@ default=None
             If Ctrl-C stops the training: the estimator is fitted as far as it came.
         ScalingWarning
             If the network and its scaling do not fit each other; see :func:`check_scaling`.
+        ConvergenceWarning
+            If training diverged: a loss, or weights at the end, are NaN or infinite. It names the
+            first such epoch, the learning rate and the largest scaled number.
         """
         given = (X_val, y_val, sample_weight_val)
         goes_on = bool(self.warm_start) and self.__sklearn_is_fitted__()

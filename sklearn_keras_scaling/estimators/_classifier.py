@@ -314,6 +314,11 @@ default="auto"
         ------
         ValueError, TypeError
             As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As ``fit``.
         """
 
         def learn_y(y: np.ndarray) -> None:

@@ -201,6 +201,11 @@ class ScaledKerasEstimator(PredictsDistributions):
         ------
         ValueError, TypeError
             As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As ``fit``.
         """
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))
 

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from .._optional import keras
 from .._structure import each, named, names, parts
-from ..bridge import copy_network
+from ..bridge import copy_network, told_not_finite
 from ..checks import Subject, check_codes, examine, warn_of
 from ..data import (
     Rows,
@@ -51,6 +51,7 @@ from ..training import (
     take_rows,
     train,
 )
+from ._divergence import refuse_no_numbers, warn_of_divergence
 from ._routing import RoutedParameters
 
 SEEDS = np.iinfo(np.int32).max
@@ -171,7 +172,9 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 break
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
-        if self.targets_.need_residuals:
+        is_whole = isinstance(batches(loss, seed), Batches)
+        warn_of_divergence(self, trainings, rows, validation, loss, is_whole)
+        if self.targets_.need_residuals and not told_not_finite(self.network_):
             self._learn_residuals(batches(loss, seed))
 
     def _learn_residuals(self, batches: Any) -> None:
@@ -241,6 +244,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, before)
             outputs = run_network(network, inputs)
+            refuse_no_numbers(network, outputs, goes_on=before is not None)
             self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
         loss, metrics = self._compile(trained, origin, before)

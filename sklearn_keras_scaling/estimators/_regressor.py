@@ -279,6 +279,11 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         ------
         ValueError, TypeError
             As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As ``fit``.
         """
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))
 
