@@ -31,6 +31,16 @@ def told_not_finite(network: Any) -> str:
     )
 
 
+def check_numbers(network: Any) -> None:
+    """Raise ``ValueError`` if weights of a network that is to be exported are NaN or infinite."""
+    unusable = told_not_finite(network)
+    if unusable:
+        raise ValueError(
+            f"The network {network.name!r} cannot be exported: {unusable}. Training diverged: fit "
+            "again, with a lower learning rate or clipped gradients."
+        )
+
+
 def largest_weight(network: Any) -> float:
     """Return the largest of a network's weights, in size; of one without weights, 0."""
     sizes = (np.abs(_array(weight)).max(initial=0) for weight in network.weights)
