@@ -1,5 +1,7 @@
 """Training that diverges is told, and networks without numbers say so instead of answering."""
 
+import copy
+import pickle
 import warnings
 
 import keras
@@ -9,7 +11,9 @@ import pytest
 import tensorflow as tf
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import PowerTransformer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from sklearn_keras_scaling import (
     Labels,
@@ -17,6 +21,7 @@ from sklearn_keras_scaling import (
     ScaledKerasClassifier,
     ScaledKerasEstimator,
     ScaledKerasRegressor,
+    to_keras,
 )
 from sklearn_keras_scaling.estimators._divergence import Diverged, diverged, told_divergence
 from sklearn_keras_scaling.training import Training
@@ -30,17 +35,17 @@ EAGER = {**SMALL, "compile__run_eagerly": True}
 FAST = {"optimizer": "sgd", "optimizer__learning_rate": 1e6}
 
 
-class SetKernel(keras.callbacks.Callback):
-    """Sets the first weights at the end of an epoch, counted from 1."""
+class SetWeight(keras.callbacks.Callback):
+    """Sets some weights, by default the first, at the end of an epoch, counted from 1."""
 
-    def __init__(self, value, epoch):
+    def __init__(self, value, epoch, number=0):
         super().__init__()
-        self.value, self.epoch = value, epoch
+        self.value, self.epoch, self.number = value, epoch, number
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 == self.epoch:
-            kernel = self.model.weights[0]
-            kernel.assign(np.full(kernel.shape, self.value))
+            weight = self.model.weights[self.number]
+            weight.assign(np.full(weight.shape, self.value))
 
 
 def told_by(fit):
@@ -112,10 +117,10 @@ CASES = {
         r"finite, and up to",
     ),
     "weights alone": (
-        {"callbacks": [SetKernel(np.nan, 3)]}, {}, r"its weights are no numbers after epoch 3, at "
+        {"callbacks": [SetWeight(np.nan, 3)]}, {}, r"its weights are no numbers after epoch 3, at "
     ),
     "infinite weights": (
-        {"callbacks": [SetKernel(np.inf, 3)]}, {}, r"1 of 4 variables are NaN or infinite"
+        {"callbacks": [SetWeight(np.inf, 3)]}, {}, r"1 of 4 variables are NaN or infinite"
     ),
     "epochs that others count": (
         {**FAST, "epochs": 8, "fit__initial_epoch": 4}, {}, r"in epoch 5, at"
@@ -204,7 +209,7 @@ def test_a_stream_is_not_read_again():
 
 def test_restored_weights_are_told_with_the_epoch():
     regressor = ScaledKerasRegressor(
-        **{**EAGER, "epochs": 6}, early_stopping=True, callbacks=[SetKernel(1e30, 3)]
+        **{**EAGER, "epochs": 6}, early_stopping=True, callbacks=[SetWeight(1e30, 3)]
     )
     text = told_by(lambda: regressor.fit(X, Y))
     assert np.isfinite(regressor.history_["val_loss"][:2]).all()
@@ -272,3 +277,216 @@ def test_one_text_for_all_members():
         "learning rate of 0.01. Large. Weights. Lower"
     )
     assert told_divergence([one], "Large.").startswith("Training diverged: its loss is nan in")
+
+
+def diverge(estimator, y, X=X):
+    told_by(lambda: estimator.fit(X, y))
+    return estimator
+
+
+NO_NUMBERS = (
+    r"The network returns NaN for y{} in 40 of 40 rows, the first of them row 0: training "
+    r"diverged, and \d of \d variables are NaN or infinite, the first of them '.*'\. Fit again\. "
+    r"Lower"
+)
+TIMES = RNG.integers(3, size=(40, 4))
+KINDS_OF_LABELS = {
+    "two classes": (LABELS, {}),
+    "three classes": (np.arange(40) % 3, {}),
+    "several labels": (np.c_[X[:, 0] > 0, X[:, 1] > 0, X[:, 2] > 0].astype(int), {}),
+    "one-hot": (np.eye(3)[np.arange(40) % 3], {}),
+    "ordinal": (np.arange(40) % 3, {"ordinal": True}),
+    "steps": (TIMES, {"labels": "sequence"}),
+    "labels that are not known": (np.where(np.arange(40) % 4, LABELS, None), {}),
+    "members": (LABELS, {"n_members": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_LABELS)
+def test_no_label_is_answered_without_numbers(kind):
+    y, parameters = KINDS_OF_LABELS[kind]
+    bad = {"callbacks": [SetWeight(np.nan, 3, -1)]}
+    classifier = diverge(ScaledKerasClassifier(**EAGER, **bad, **parameters), y)
+    for ask in (classifier.predict, classifier.predict_proba):
+        with pytest.raises(ValueError, match=NO_NUMBERS.format("")):
+            ask(X)
+    with pytest.raises(ValueError, match="in 1 of 1 rows, the first of them row 0: training div"):
+        classifier.predict(X[:1])
+    with pytest.raises(ValueError, match=NO_NUMBERS.format("")):
+        classifier.score(X, y)
+
+
+def test_columns_of_labels_are_told_by_name():
+    y = pd.DataFrame({"a": LABELS, "b": TIMES[:, 0]})
+    classifier = diverge(ScaledKerasClassifier(**EAGER, callbacks=[SetWeight(np.nan, 3, -2)]), y)
+    with pytest.raises(ValueError, match=NO_NUMBERS.format(r"\['b'\]")):
+        classifier.predict(X)
+    both = ScaledKerasEstimator(targets={"n": "numbers", "l": "labels"}, **EAGER)
+    diverge(both.set_params(callbacks=[SetWeight(np.nan, 3, 2)]), {"n": Y, "l": LABELS})
+    for ask in (both.predict, both.predict_proba):
+        with pytest.raises(ValueError, match=NO_NUMBERS.format(r"\['l'\]")):
+            ask(X)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"n_members": 2},
+        {"distribution": "normal"},
+        {"target_scaler": "minmax"},
+        {"target_scaler": PowerTransformer()},
+        {"target_scaler": PowerTransformer(), "target_statistic": "mean"},
+        {"input_scaler": "instance"},
+        {"input_scaler": "batchnorm", "input_scaler__momentum": 0.1},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:input_scaler_. moving statistics lag")
+def test_no_number_is_predicted_by_weights_that_are_none(parameters):
+    is_series = parameters.get("input_scaler") == "instance"
+    rows = X[:, :, None] if is_series else X
+    bad = {"callbacks": [SetWeight(np.nan, 3, -1)]}
+    regressor = diverge(ScaledKerasRegressor(**EAGER, **bad, **parameters), Y, rows)
+    with pytest.raises(ValueError, match=NO_NUMBERS.format("")):
+        regressor.predict(rows)
+    if "distribution" in parameters:
+        for ask in (regressor.predict_interval, regressor.sample):
+            with pytest.raises(ValueError, match=NO_NUMBERS.format("")):
+                ask(rows)
+        with pytest.raises(ValueError, match=NO_NUMBERS.format("")):
+            regressor.log_likelihood(rows, Y)
+
+
+def test_numbers_that_relu_makes_of_nan_mean_nothing():
+    bad = {**EAGER, "callbacks": [SetWeight(np.nan, 3, 0)]}
+    message = "network returns means nothing: training diverged, and 1 of 4 var.*kernel'. Fit again"
+    classifier = diverge(ScaledKerasClassifier(**bad), LABELS)
+    regressor = diverge(ScaledKerasRegressor(**bad, warm_start=True), Y)
+    for ask in (classifier.predict, classifier.predict_proba, regressor.predict):
+        with pytest.raises(ValueError, match=message):
+            ask(X)
+    with pytest.raises(ValueError, match="has no numbers to train from: 1 of 4 variables"):
+        regressor.fit(X, Y)
+    kernel = regressor.network_.weights[0]
+    kernel.assign(np.zeros(kernel.shape))  # by hand
+    assert len(set(regressor.predict(X))) == 1
+
+
+def far(row):
+    changed = X.copy()
+    changed[row] = 1e37
+    return changed
+
+
+FAR = (
+    r"The network returns {} for y in 2 of 40 rows, the first of them row 5, whose largest scaled "
+    r"input is 1e\+37 in size\. Its weights are finite, and up to \d.* in size: numbers on the way "
+    r"are too large for float32\. Pass rows like those of fit\. If these are such, training div"
+)
+
+
+def wide(input_shape, output_shape, output_activation):
+    """Return a network of which rows of 1e37 are beyond float32, with opposite signs."""
+    hidden = keras.layers.Dense(2, kernel_initializer=[[90.0, -90.0]] * 3)
+    out = keras.layers.Dense(output_shape[0], activation=output_activation)
+    return keras.Sequential([keras.Input(input_shape), hidden, out])
+
+
+def set_weights(network, *kernels):
+    dense = [layer for layer in network.layers if layer.weights]
+    for layer, kernel in zip(dense, kernels, strict=True):
+        layer.kernel.assign(kernel)
+
+
+def test_rows_beyond_float32_are_told_apart():
+    X_far = far(5)
+    X_far[7] = -X_far[5]
+    classifier = ScaledKerasClassifier(**EAGER, input_scaler=None).fit(X, np.arange(40) % 3)
+    signs = np.array([[1.0, -1.0, 1.0, -1.0]])
+    set_weights(classifier.network_, 90.0 * signs.repeat(3, 0), np.ones((4, 3)))
+    with pytest.raises(ValueError, match=FAR.format("NaN")):
+        classifier.predict(X_far)
+    with pytest.raises(ValueError, match=FAR.format("NaN")):
+        classifier.predict_proba(X_far)
+    assert classifier.predict(X).shape == (40,)
+
+    regressor = ScaledKerasRegressor(**EAGER, input_scaler=None).fit(X, Y)
+    expected = regressor.predict(X)
+    assert np.isfinite(expected).all()
+    set_weights(
+        regressor.network_, 90.0 * signs.repeat(3, 0), np.array([[1.0], [1.0], [-1.0], [0]])
+    )
+    expected = regressor.predict(X)
+    with pytest.warns(UserWarning, match=FAR.format("NaN")) as caught:
+        predicted = regressor.predict(X_far)
+    assert [w.filename for w in caught] == [__file__]
+    near = np.setdiff1d(np.arange(40), [5, 7])
+    assert np.isnan(predicted[[5, 7]]).all()
+    np.testing.assert_array_equal(predicted[near], expected[near])
+    set_weights(regressor.network_, 90.0 * np.ones((3, 4)), np.ones((4, 1)))
+    with pytest.warns(UserWarning, match="The network returns infinity for y in 1 of 40 rows, the"):
+        assert np.isinf(regressor.predict(X_far)).sum() == 1
+
+
+def test_a_search_goes_on_without_what_diverged():
+    search = GridSearchCV(
+        ScaledKerasRegressor(**EAGER, optimizer="sgd"),
+        {"optimizer__learning_rate": [0.01, 1e8]},
+        cv=2,
+        error_score=0.0,
+    )
+    with (
+        pytest.warns(ConvergenceWarning, match="Training diverged: its loss is"),
+        pytest.warns(UserWarning, match=r"Scoring failed[\s\S]*The network returns NaN"),
+    ):
+        search.fit(X, Y)
+    assert search.best_params_ == {"optimizer__learning_rate": 0.01}
+
+
+EXPORTS = {
+    "regressor": lambda bad: ScaledKerasRegressor(**bad).fit(X, Y),
+    "classifier": lambda bad: ScaledKerasClassifier(**bad).fit(X, LABELS),
+    "members": lambda bad: ScaledKerasRegressor(**bad, n_members=2).fit(X, Y),
+    "a pipeline": lambda bad: make_pipeline(
+        StandardScaler(), ScaledKerasRegressor(**bad, input_scaler=None)
+    ).fit(X, Y),
+    "kinds": lambda bad: ScaledKerasEstimator(
+        targets={"n": "numbers", "l": "labels"}, **bad
+    ).fit(X, {"n": Y, "l": LABELS}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_what_diverged_is_not_exported(kind, value):
+    with pytest.warns(ConvergenceWarning):
+        fitted = EXPORTS[kind]({**EAGER, "callbacks": [SetWeight(value, 3)]})
+    message = (
+        r"The network '.*' cannot be exported: \d of \d variables are NaN or infinite, the first of "
+        r"them '.*dense.*/kernel'\. Training diverged: fit again"
+    )
+    for asked in ({}, {"dtype": "float64"}, {"inputs": "pair"}):
+        with pytest.raises(ValueError, match=message):
+            to_keras(fitted, **asked)
+
+
+def test_quantiles_of_what_diverged_are_not_exported():
+    bad = {**EAGER, "callbacks": [SetWeight(np.nan, 3)], "distribution": "normal"}
+    regressor = diverge(ScaledKerasRegressor(**bad), Y)
+    message = "cannot be exported: 1 of 4 variables are NaN or infinite"
+    with pytest.raises(ValueError, match=message):
+        to_keras(regressor, outputs=("mean", "std"))
+    with pytest.raises(ValueError, match=message):
+        to_keras(regressor.at_quantile(0.9))
+
+
+def test_what_diverged_is_pickled_and_copied():
+    regressor = diverge(ScaledKerasRegressor(**EAGER, callbacks=[SetWeight(np.nan, 3)]), Y)
+    ensemble = ScaledKerasRegressor(**EAGER, n_members=2, callbacks=[SetWeight(np.nan, 3, -1)])
+    for fitted in (regressor, diverge(ensemble, Y)):
+        for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+            with pytest.raises(ValueError, match=r"training diverged, and \d of \d variables are"):
+                again.predict(X)
+            for a, b in zip(again.members_, fitted.members_, strict=True):
+                for one, other in zip(a.get_weights(), b.get_weights(), strict=True):
+                    np.testing.assert_array_equal(one, other)

@@ -47,6 +47,7 @@ from ..training import (
     seeded,
 )
 from ._display import visual_block
+from ._divergence import check_outputs
 from ._fitting import SEEDS, FitsNetworks
 from ._processes import refuse_after_fork
 
@@ -317,8 +318,10 @@ default=None
         check_is_fitted(self)
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
-        outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        return self.targets_.by_name(self.network_, outputs)
+        inputs = self._scale_inputs(X)
+        outputs = self.targets_.by_name(self.network_, predict_blocks(self.network_, inputs))
+        check_outputs(self, inputs, outputs)
+        return outputs
 
     def _predict(self, X: Any) -> Any:
         return self._told(self._outputs(X), stacklevel=4)

@@ -243,6 +243,12 @@ default="auto"
         -------
         p : ndarray of shape (n_samples, ..., n_classes), float32, or list of them
             Columns in the order of ``classes_``. A list has those of each column of classes.
+
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged, or a row is
+            so far beyond those of ``fit`` that its probabilities are NaN.
         """
         found = each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))
         return list(found.values()) if self.targets_.are_several else found
@@ -260,6 +266,11 @@ default="auto"
         labels : ndarray of shape (n_samples,) or (n_samples, ...)
             Like the ``y`` of ``fit``, of the dtype of ``classes_``; several labels and one-hot
             rows as 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            As ``predict_proba``: NaN are taken for no class.
         """
         probabilities, targets = self.predict_proba(X), self.targets_.by_output
         if not self.targets_.are_several:

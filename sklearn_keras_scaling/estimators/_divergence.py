@@ -16,6 +16,7 @@ from .._optional import keras
 from .._structure import each, named, names, part, parts
 from ..bridge import largest_weight, told_not_finite
 from ..data import Rows
+from ..maps import rows_not_finite
 from ..scaling import in_training, scale
 from ..training import Training
 
@@ -92,7 +93,7 @@ def warn_of_divergence(
     validation: Any,
     loss: Any,
     is_whole: bool,
-) -> None:
+) -> bool:
     """Warn of members of a fitted estimator whose training diverged.
 
     Parameters
@@ -109,18 +110,24 @@ def warn_of_divergence(
         What it was trained with.
     is_whole : bool
         Whether the rows are all there are.
+
+    Returns
+    -------
+    has_diverged : bool
+        Whether some did.
     """
     options = estimator._routed_to("fit")
     members = zip(trainings, estimator.members_, strict=True)
     found = [diverged(training, network, options) for training, network in members]
     if not any(found):
-        return
+        return False
     data = _scaled(estimator, rows, loss, "")
     if isinstance(validation, Rows):
         data |= _scaled(estimator, validation, loss, "validation ")
     more = "" if is_whole else "; of the stream only the first batch was looked at"
     text = told_divergence(found, told_largest(data, more))
     warnings.warn(text, ConvergenceWarning, stacklevel=outside())
+    return True
 
 
 def _scaled(estimator: Any, rows: Rows, loss: Any, of: str) -> dict[str, Any]:
@@ -136,11 +143,13 @@ def _scaled(estimator: Any, rows: Rows, loss: Any, of: str) -> dict[str, Any]:
     return {f"{of}inputs": parts(inputs)} | ({f"{of}targets": numbers} if numbers else {})
 
 
-def refuse_no_numbers(network: Any, outputs: Any, goes_on: bool) -> None:
-    """Raise ``ValueError`` if a network's outputs before training are no numbers by its weights."""
-    if all(np.isfinite(output).all() for output in keras.tree.flatten(outputs)):
-        return
-    unusable = told_not_finite(network)
+def refuse_no_numbers(network: Any, outputs: Any, goes_on: bool, has_diverged: bool) -> None:
+    """Raise ``ValueError`` if a network has weights that are no numbers before training.
+
+    They are looked at if its outputs are none, or if the training that it goes on from diverged.
+    """
+    are_numbers = all(np.isfinite(output).all() for output in keras.tree.flatten(outputs))
+    unusable = "" if are_numbers and not (goes_on and has_diverged) else told_not_finite(network)
     if unusable:
         remedy = (
             "The last fit diverged: fit anew, with warm_start=False or by a clone of the estimator."
@@ -189,6 +198,72 @@ def _size(array: Any) -> float:
     values = array.data if sparse.issparse(array) else array
     # fmax: targets that are not known are NaN.
     return float(np.fmax.reduce(np.abs(values), axis=None, initial=0))
+
+
+def check_outputs(estimator: Any, inputs: Any, outputs: Any) -> None:
+    """Look for NaN and infinities in what a fitted estimator's network returns.
+
+    Parameters
+    ----------
+    estimator : FitsNetworks
+        Fitted.
+    inputs : array, or dict or list of arrays
+        Scaled rows.
+    outputs : array or dict of arrays
+        What the network returns for them, by name.
+
+    Raises
+    ------
+    ValueError
+        If some are there, and the network's weights are no numbers, or of labels.
+
+    Warns
+    -----
+    UserWarning
+        If some are there of other targets.
+    """
+    targets, network = estimator.targets_.by_output, estimator.network_
+    unusable = told_not_finite(network) if estimator._has_diverged else ""
+    for name, target in zip(names(targets), parts(targets), strict=True):
+        output = part(outputs, name)
+        if not rows_not_finite(output):
+            continue
+        unusable = unusable or told_not_finite(network)
+        told = _told_rows(name, output)
+        if unusable:
+            raise ValueError(f"{told}: training diverged, and {unusable}. Fit again. {REMEDY}")
+        text = f"{told}, {_told_sizes(inputs, output, network)} {REMEDY}"
+        if not target.may_be_nan:
+            raise ValueError(text)
+        warnings.warn(text, UserWarning, stacklevel=outside())
+    if unusable:  # activations such as relu make numbers of NaN
+        raise ValueError(
+            f"What the network returns means nothing: training diverged, and {unusable}. Fit "
+            f"again. {REMEDY}"
+        )
+
+
+def _told_rows(name: Any, output: np.ndarray) -> str:
+    what = "NaN" if np.isnan(output).any() else "infinity"
+    rows = _not_finite(output)
+    return (
+        f"The network returns {what} for {named('y', name)} in {len(rows)} of {len(output)} rows, "
+        f"the first of them row {rows[0]}"
+    )
+
+
+def _told_sizes(inputs: Any, output: np.ndarray, network: Any) -> str:
+    first = _not_finite(output)[:1]
+    largest = max(_size(array[first]) for array in parts(inputs))
+    return (
+        f"whose largest scaled input is {largest:.3g} in size. Its weights are finite, and up to "
+        f"{largest_weight(network):.3g} in size: numbers on the way are too large for float32. "
+        "Pass rows like those of fit. If these are such, training diverged."
+    )
+
+
+def _not_finite(output: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~np.isfinite(output.reshape(len(output), -1)).all(axis=1))
 
 
 def outside() -> int:

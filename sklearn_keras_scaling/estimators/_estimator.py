@@ -161,6 +161,12 @@ class ScaledKerasEstimator(PredictsDistributions):
         -------
         y : dict of ndarray, or data frame
             By target; a data frame like the ``y`` of ``fit`` if that was one.
+
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged, or a row is
+            so far beyond those of ``fit`` that its probabilities are NaN.
         """
         decoded = self._predict(X)
         found = each(lambda name, target: target.said(part(decoded, name)), self._by_target)

@@ -67,6 +67,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
     targets_: Targets
     network_: Any
     _members: list[Any] | None
+    _has_diverged = False
 
     # What each kind says
 
@@ -173,7 +174,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
         is_whole = isinstance(batches(loss, seed), Batches)
-        warn_of_divergence(self, trainings, rows, validation, loss, is_whole)
+        self._has_diverged = warn_of_divergence(self, trainings, rows, validation, loss, is_whole)
         if self.targets_.need_residuals and not told_not_finite(self.network_):
             self._learn_residuals(batches(loss, seed))
 
@@ -244,7 +245,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         with seeded(seed):  # first weights, and the seeds that dropout layers draw
             network, origin = self._make_network(inputs, before)
             outputs = run_network(network, inputs)
-            refuse_no_numbers(network, outputs, goes_on=before is not None)
+            refuse_no_numbers(network, outputs, before is not None, self._has_diverged)
             self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
         loss, metrics = self._compile(trained, origin, before)

@@ -250,11 +250,17 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         std : like ``y``
             If ``return_std``.
 
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged.
+
         Warns
         -----
         UserWarning
             If rows are predicted beyond the domain of the target scaler's inverse, whose end
-            they get, as from :func:`to_keras`; or if they are not finite.
+            they get, as from :func:`to_keras`; or if they are not finite,
+            since the network returns NaN or infinity for them (inputs far beyond those of ``fit``).
         """
         if return_std:
             return self._std(X)
