@@ -462,8 +462,8 @@ def test_what_diverged_is_not_exported(kind, value):
     with pytest.warns(ConvergenceWarning):
         fitted = EXPORTS[kind]({**EAGER, "callbacks": [SetWeight(value, 3)]})
     message = (
-        r"The network '.*' cannot be exported: \d of \d variables are NaN or infinite, the first of "
-        r"them '.*dense.*/kernel'\. Training diverged: fit again"
+        r"The network '.*' cannot be exported: \d of \d variables are NaN or infinite, the first "
+        r"of them '.*dense.*/kernel'\. Training diverged: fit again"
     )
     for asked in ({}, {"dtype": "float64"}, {"inputs": "pair"}):
         with pytest.raises(ValueError, match=message):

@@ -99,8 +99,10 @@ default="auto"
         is fitted; gives the ``val_`` entries of ``history_``. Of a scikit-learn splitter
         the last split is taken.
     early_stopping : bool, default=False
-        Stop when ``val_loss`` has not improved for 10 epochs, and restore the best weights.
-        Where nothing gives validation rows, a tenth is held out.
+        Stop when ``val_loss`` has not improved for ``n_iter_no_change`` epochs, and restore the
+        best weights. Where nothing gives validation rows, a tenth is held out.
+    n_iter_no_change : int, default=10
+        Epochs that ``early_stopping`` waits for ``val_loss`` to improve.
     class_weight : dict, list, "balanced" or None, default=None
         Weights of the labels in the training loss; "balanced" makes the classes equal. Of
         several labels a row "balanced" makes 0 and 1 equal within each label; a dict has
@@ -195,6 +197,7 @@ default="auto"
         batch_size: int = 32,
         validation_split: Any = 0.0,
         early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         class_weight: Any = None,
         callbacks: Any = None,
         engine: str = "auto",
@@ -220,6 +223,7 @@ default="auto"
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.engine = engine

@@ -50,9 +50,11 @@ class ScaledKerasEstimator(PredictsDistributions):
     target_columns : dict, default=None
         The columns of a table ``y`` for each target, by name or number; one alone gives one
         value a row, a list several. By default each target is the column of its name.
-    hidden_layer_sizes, optimizer, epochs, batch_size, validation_split, early_stopping
+    hidden_layer_sizes, optimizer, epochs, batch_size, validation_split
         As in :class:`ScaledKerasRegressor`.
-    callbacks, engine, update_scalers, n_members, ignore_findings, random_state
+    early_stopping, n_iter_no_change, callbacks, engine, update_scalers, n_members
+        As in :class:`ScaledKerasRegressor`.
+    ignore_findings, random_state
         As in :class:`ScaledKerasRegressor`.
     warm_start, verbose
         As in :class:`ScaledKerasRegressor`.
@@ -118,6 +120,7 @@ class ScaledKerasEstimator(PredictsDistributions):
         batch_size: int = 32,
         validation_split: Any = 0.0,
         early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
@@ -139,6 +142,7 @@ class ScaledKerasEstimator(PredictsDistributions):
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers

@@ -56,8 +56,6 @@ from ._routing import RoutedParameters
 
 SEEDS = np.iinfo(np.int32).max
 _TRIAL_ROWS = 32
-#: Epochs without an improvement that ``early_stopping=True`` waits, as in scikit-learn.
-_PATIENCE = 10
 
 
 class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
@@ -284,9 +282,9 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 "validation_data."
             )
         stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
+            monitor="val_loss", patience=self.n_iter_no_change, restore_best_weights=True
         )
-        return [*(callbacks or []), stop]
+        return [*keras.tree.flatten(callbacks or []), stop]
 
     def _scale_inputs(self, X: Any) -> Any:
         return each(
