@@ -144,10 +144,14 @@ def test_all_ways_to_diverge_are_told(case, capsys):
 
 
 def test_classifiers_and_several_kinds_are_told():
-    text = told_by(lambda: ScaledKerasClassifier(**EAGER, **FAST).fit(X, LABELS))
+    breaks = {**EAGER, "callbacks": [SetWeight(np.nan, 1, -1)]}
+    text = told_by(lambda: ScaledKerasClassifier(**breaks).fit(X, LABELS))
+    assert text.startswith(
+        "Training diverged: its loss is nan in epoch 2, at a learning rate of 0.0"
+    )
     # Labels are no scaled numbers.
     assert f"is {np.abs((X - X.mean(0)) / X.std(0)).max():.3g}, in the inputs." in text
-    both = ScaledKerasEstimator(targets={"a": Numbers(None), "b": Labels()}, **EAGER, **FAST)
+    both = ScaledKerasEstimator(targets={"a": Numbers(None), "b": Labels()}, **breaks)
     text = told_by(lambda: both.fit(X, {"a": 1e3 * Y, "b": LABELS}))
     assert f"is {np.abs(1e3 * Y).max():.3g}, in the targets." in text
 
@@ -170,20 +174,18 @@ def test_the_member_is_told():
 
 
 def test_partial_fit_is_told():
-    regressor = ScaledKerasRegressor(**EAGER)
-    regressor.partial_fit(X, Y)
-    regressor.set_params(optimizer="sgd", optimizer__learning_rate=1e12)
-    text = told_by(lambda: regressor.partial_fit(X, Y))
-    assert text.startswith("Training diverged: its loss is")
-    assert "in epoch 1, at a learning rate of 1e+12." in text
-    text = told_by(
-        lambda: (
-            ScaledKerasClassifier(**EAGER, **FAST)
-            .set_params(optimizer__learning_rate=1e30, epochs=1)
-            .partial_fit(X, LABELS)
-        )
+    regressor = ScaledKerasRegressor(**EAGER, optimizer__learning_rate=0.25)
+    regressor.partial_fit(X, Y).partial_fit(X, Y)
+    regressor.set_params(callbacks=[SetWeight(np.nan, 1)])
+    text = told_by(lambda: regressor.partial_fit(2 * X, Y))
+    assert text.startswith(
+        "Training diverged: its weights are no numbers after epoch 1, at a learn"
     )
-    assert "in epoch 1, at a learning rate of 1e+30." in text
+    largest = np.abs(regressor.input_scaler_.transform(2 * X)).max()
+    assert f"of 0.25. The largest scaled number is {largest:.3g}, in the inputs." in text
+    classifier = ScaledKerasClassifier(**EAGER, callbacks=[SetWeight(np.nan, 1)])
+    text = told_by(lambda: classifier.partial_fit(X, LABELS))
+    assert "after epoch 1, at a learning rate of 0.001." in text
 
 
 def test_a_stream_is_not_read_again():
@@ -433,11 +435,11 @@ def test_a_search_goes_on_without_what_diverged():
         ScaledKerasRegressor(**EAGER, optimizer="sgd"),
         {"optimizer__learning_rate": [0.01, 1e8]},
         cv=2,
-        error_score=0.0,
     )
     with (
         pytest.warns(ConvergenceWarning, match="Training diverged: its loss is"),
         pytest.warns(UserWarning, match=r"Scoring failed[\s\S]*The network returns NaN"),
+        pytest.warns(UserWarning, match="One or more of the test scores are non-finite"),
     ):
         search.fit(X, Y)
     assert search.best_params_ == {"optimizer__learning_rate": 0.01}
