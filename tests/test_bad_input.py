@@ -321,6 +321,17 @@ def test_unknown_keywords():
         ),
         (
             ScaledKerasRegressor(),
+            {"initial_epoch": 3},
+            r"takes no 'initial_epoch': keywords of keras\.Model\.fit are given to the "
+            r"constructor: ScaledKerasRegressor\(fit__initial_epoch=3\), or set_params\(fit__",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"shuffle": False},
+            r"unexpected keyword argument 'shuffle'\. Choose from: 'X', 'X_val', 'groups', 'samp",
+        ),
+        (
+            ScaledKerasRegressor(),
             {"epoch": 3},
             r"fit\(\) got an unexpected keyword argument 'epoch'\. Did you mean 'epochs'\?",
         ),

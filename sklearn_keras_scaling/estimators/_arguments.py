@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from .._optional import keras
 from .._validation import did_you_mean
+from ..training import check_keywords
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -33,18 +34,31 @@ def refuse_unknown(estimator: Any, unknown: dict[str, Any]) -> None:
     if not unknown:
         return
     name, value = next(iter(unknown.items()))
-    kind, told = type(estimator).__name__, f"{name}={reprlib.repr(value)}"
+    kind, told = type(estimator).__name__, reprlib.repr(value)
     parameters = estimator._get_param_names()
     if name in parameters or estimator._is_routed(name):
         raise TypeError(
             f"{kind}.fit() takes no {name!r}: {name} is a parameter of the constructor: "
-            f"{kind}({told}), or set_params({told})."
+            f"{kind}({name}={told}), or set_params({name}={told})."
+        )
+    if _is_of_keras(name):
+        raise TypeError(
+            f"{kind}.fit() takes no {name!r}: keywords of keras.Model.fit are given to the "
+            f"constructor: {kind}(fit__{name}={told}), or set_params(fit__{name}={told})."
         )
     of_fit = list(inspect.signature(estimator.fit).parameters)
-    raise TypeError(
-        f"{kind}.fit() got an unexpected keyword argument {name!r}. "
-        f"{did_you_mean(name, [*of_fit, *parameters])}"
-    )
+    advice = did_you_mean(name, [*of_fit, *parameters])
+    if advice.startswith("Choose"):  # from too many
+        advice = did_you_mean(name, of_fit)
+    raise TypeError(f"{kind}.fit() got an unexpected keyword argument {name!r}. {advice}")
+
+
+def _is_of_keras(name: str) -> bool:
+    try:
+        check_keywords("fit", {name: None})
+    except TypeError:
+        return False
+    return True
 
 
 def check_early_stopping(value: Any) -> None:
