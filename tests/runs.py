@@ -92,6 +92,9 @@ JAX = {
     "auto_scaler": only("codes_pass", "without_codes", "training_goes"),
     "batchnorm": ALL,
     "checks": but("no_finding_on_stock_networks", "large_data_are_sampled"),
+    "diverging": only(
+        *("all_ways", "no_label_is", "rows_beyond", "what_diverged_is_not_exported[regressor"),
+    ),
     "gaps": only(
         "scalers_losses", "a_batch_without", "validation_may", "partial_fit", "weights_of_o"
     ),

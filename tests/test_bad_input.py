@@ -1,17 +1,24 @@
 """Each bad input: one error that names the argument and says what to do; nothing half-fitted."""
 
+import inspect
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import config_context
 from sklearn.ensemble import RandomTreesEmbedding
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import FunctionTransformer, Normalizer, PolynomialFeatures
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklearn_keras_scaling import ScaledKerasClassifier, ScaledKerasRegressor
+from sklearn_keras_scaling import (
+    ScaledKerasClassifier,
+    ScaledKerasEstimator,
+    ScaledKerasRegressor,
+)
 
 from . import ONE_EPOCH
 
@@ -137,6 +144,27 @@ BAD_PARAMETERS = {
     "engine": ({"engine": "fast"}, ValueError, r"engine must be .*'fast'"),
     "early stopping": ({"early_stopping": "yes"}, TypeError,
                        r"early_stopping must be an instance of .*bool"),
+    "early stopping by number": ({"early_stopping": 5}, TypeError,
+                                 r"early_stopping must be an instance of bool, got 5\. How "
+                                 r"many epochs it waits is another parameter, n_iter_no_change"),
+    "patience": ({"n_iter_no_change": 0}, ValueError, r"n_iter_no_change == 0, must be >= 1"),
+    "patience type": ({"n_iter_no_change": 2.5, "early_stopping": True}, TypeError,
+                      r"n_iter_no_change must be an instance of int"),
+    "no callback": ({"callbacks": [object()]}, TypeError, r"callbacks must be a list of keras\."
+                    r"callbacks\.Callback, but has <object .*> of type object\. Func"),
+    "a function": ({"callbacks": [keras.callbacks.TerminateOnNaN(), print]}, TypeError,
+                   r"but has <built-in function print> of type builtin_function_or_method\. "
+                   r"Functions are for keras\.callbacks\.LambdaCallback"),
+    "a name": ({"callbacks": "early_stopping"}, TypeError, r"but has 'early_stopping' of type str"),
+    "a class": ({"callbacks": [keras.callbacks.EarlyStopping]}, TypeError,
+                r"but has <class .*> of type type\. Write EarlyStopping\(\)\."),
+    "a generator": ({"random_state": np.random.default_rng(0)}, ValueError,
+                    r"random_state must be an int from 0 to .* or None, got Generator\(PCG64\).*\. "
+                    r"Draw a number from it: random_state=int\(rng\.integers\(2\*\*32\)\)"),
+    "a seed of text": ({"random_state": "0"}, ValueError,
+                       r"random_state must be .*, got '0'\. Write random_state=0\."),
+    "a negative seed": ({"random_state": -1}, ValueError,
+                        r"an int from 0 to 2\*\*32 - 1, a .*, got -1\. Write random_state=0\."),
     "updates": ({"update_scalers": "yes"}, TypeError, r"update_scalers must be an instance of"),
     "epochs": ({"epochs": 0}, ValueError, r"epochs == 0, must be >= 1"),
     "batch size": ({"batch_size": 3.5}, TypeError, r"batch_size must be an instance of int"),
@@ -259,6 +287,97 @@ def test_unknown_keywords():
         ScaledKerasRegressor(optimiser__learning_rate=0.1)
     with pytest.raises(ValueError, match="Invalid parameter 'epoch' for estimator"):
         ScaledKerasRegressor().set_params(epoch=3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "keywords", "message"),
+    [
+        (
+            ScaledKerasRegressor(),
+            {"epochs": 3},
+            r"ScaledKerasRegressor\.fit\(\) takes no 'epochs': epochs is a parameter of the "
+            r"constructor: ScaledKerasRegressor\(epochs=3\), or set_params\(epochs=3\)\.",
+        ),
+        (
+            ScaledKerasClassifier(),
+            {"sample_weight": None, "batch_size": 8, "epochs": 3},
+            r"takes no 'batch_size': .*: ScaledKerasClassifier\(batch_size=8\), or set_params",
+        ),
+        (
+            ScaledKerasEstimator(targets={"y": "numbers"}),
+            {"optimizer__learning_rate": 0.1},
+            r"ScaledKerasEstimator\(optimizer__learning_rate=0\.1\), or set_params",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"callbacks": [keras.callbacks.TerminateOnNaN()]},
+            r"ScaledKerasRegressor\(callbacks=\[<keras.*>\]\), or set_params",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"sample_weights": np.ones(12)},
+            r"ScaledKerasRegressor\.fit\(\) got an unexpected keyword argument 'sample_weights'\. "
+            r"Did you mean 'sample_weight'\?",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"initial_epoch": 3},
+            r"takes no 'initial_epoch': keywords of keras\.Model\.fit are given to the "
+            r"constructor: ScaledKerasRegressor\(fit__initial_epoch=3\), or set_params\(fit__",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"shuffle": False},
+            r"unexpected keyword argument 'shuffle'\. Choose from: 'X', 'X_val', 'groups', 'samp",
+        ),
+        (
+            ScaledKerasRegressor(),
+            {"epoch": 3},
+            r"fit\(\) got an unexpected keyword argument 'epoch'\. Did you mean 'epochs'\?",
+        ),
+    ],
+)
+def test_parameters_of_the_constructor_are_none_of_fit(estimator, keywords, message):
+    before = dict(vars(estimator))
+    with pytest.raises(TypeError, match=message):
+        estimator.fit(X, Y, **keywords)
+    assert vars(estimator) == before
+
+
+@pytest.mark.parametrize("kind", [ScaledKerasRegressor, ScaledKerasClassifier])
+def test_fit_tells_what_it_takes_and_no_more(kind):
+    taken = {"sample_weight", "groups", "X_val", "y_val", "sample_weight_val", "validation_data"}
+    assert set(inspect.signature(kind.fit).parameters) == {"self", "X", "y", *taken}
+    assert set(inspect.signature(kind().fit).parameters) == {"X", "y", *taken}
+    assert has_fit_parameter(kind(), "sample_weight")
+    assert not has_fit_parameter(kind(), "epochs")
+    with config_context(enable_metadata_routing=True):
+        assert set(kind().get_metadata_routing().fit.requests) == taken
+        kind().set_fit_request(groups=True, sample_weight=True)
+        with pytest.raises(TypeError, match=r"Unexpected args: {'epochs'}"):
+            kind().set_fit_request(epochs=True)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y"),
+    [
+        (ScaledKerasRegressor(**ONE_EPOCH, early_stopping=True), Y),
+        (ScaledKerasClassifier(**ONE_EPOCH, early_stopping=True), LABELS),
+        (
+            ScaledKerasEstimator(targets={"y": "numbers"}, **ONE_EPOCH, early_stopping=True),
+            {"y": Y},
+        ),
+    ],
+)
+def test_partial_fit_has_nothing_to_stop(estimator, y):
+    message = (
+        r"early_stopping=True: partial_fit trains for one epoch, without rows to validate on, and "
+        r"has nothing to stop\. Use early_stopping=False, or fit, which goes on under warm_start"
+    )
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=message):
+        estimator.partial_fit(X, y)
+    assert vars(estimator) == before
 
 
 def test_predict_checks_its_input():

@@ -510,6 +510,7 @@ def test_clone_keeps_every_parameter():
         "batch_size": 5,
         "validation_split": KFold(3),
         "early_stopping": True,
+        "n_iter_no_change": 4,
         "callbacks": [keras.callbacks.TerminateOnNaN()],
         "engine": "keras",
         "distribution": "normal",

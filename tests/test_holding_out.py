@@ -106,6 +106,25 @@ def test_early_stopping_is_one_parameter_and_restores_the_best_weights(diabetes)
     assert seen(share) == 221
 
 
+@pytest.mark.parametrize("patience", [1, 3])
+def test_early_stopping_waits_as_long_as_it_is_told(diabetes, patience):
+    X, y = diabetes
+    parameters = {**QUICK, "epochs": 200, "optimizer__learning_rate": 0.3}
+    stops = ScaledKerasRegressor(**parameters, early_stopping=True, n_iter_no_change=patience)
+    stops.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    history = stops.history_["val_loss"]
+    assert stops.n_iter_ == np.argmin(history) + 1 + patience < 200
+    # One callback need not be in a list.
+    stop = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
+    same = ScaledKerasRegressor(**parameters, callbacks=stop)
+    same.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert same.history_["val_loss"] == history
+    np.testing.assert_array_equal(same.predict(X), stops.predict(X))
+    both = ScaledKerasRegressor(**parameters, callbacks=stop, early_stopping=True)
+    both.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    assert both.history_["val_loss"] == history
+
+
 def test_early_stopping_of_a_classifier_is_stratified(wine):
     X, y = wine
     classifier = ScaledKerasClassifier(**QUICK, early_stopping=True).fit(X, y)

@@ -8,6 +8,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_keras_scaling import (
@@ -267,7 +268,9 @@ def test_terminate_on_nan_stops(capsys):
         optimizer="sgd",
         optimizer__learning_rate=1e20,
         epochs=50,
-    ).fit(X, Y)
+    )
+    with pytest.warns(ConvergenceWarning, match=r"in epoch \d, at a learning rate of 1e\+20\."):
+        fitted.fit(X, Y)
     assert fitted.n_iter_ < 50
     assert "Invalid loss" in capsys.readouterr().out
 

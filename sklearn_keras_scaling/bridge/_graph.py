@@ -23,6 +23,7 @@ from .._structure import each
 from ..maps import IDENTITY, Affine, BothClasses, Chain, Clip, Inverse, Map, Parallel, Project, Take
 from ..maps._namespaces import InFloat32
 from ._asked import FittedView, asked_for
+from ._finite import check_numbers
 from ._measuring import float32_cost, float32_output_cost, typical_rows
 from ._registry import ScaledNetwork, is_network, map_of, network_of
 
@@ -96,7 +97,7 @@ def to_keras(
     ValueError
         If an inverse is asked for that scikit-learn has not, or another dtype, or
         columns of what was fitted without names, or if float32 is all that the
-        backend has and it is not enough.
+        backend has and it is not enough; or if weights of a network are NaN or infinite.
 
     Warns
     -----
@@ -152,6 +153,8 @@ def to_keras(
     if inverse:
         return _inverse(fitted, dtype, name, inputs)
     parts = network_of(fitted)
+    if parts.network is not None:
+        check_numbers(parts.network)
     if inputs == "pair":
         given, scaled = _pair(parts, input_shape(fitted), dtype)
     else:

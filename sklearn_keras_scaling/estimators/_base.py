@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._structure import each, named, names, parts
@@ -46,7 +46,15 @@ from ..training import (
     predict_blocks,
     seeded,
 )
+from ._arguments import (
+    check_callbacks,
+    check_early_stopping,
+    check_seed,
+    refuse_unknown,
+    without_unknown,
+)
 from ._display import visual_block
+from ._divergence import check_outputs
 from ._fitting import SEEDS, FitsNetworks
 from ._processes import refuse_after_fork
 
@@ -57,6 +65,7 @@ class BaseScaledKeras(FitsNetworks):
     #: What gives the maps of something else that the network says, by its name.
     _views: Any = None
 
+    @without_unknown
     def fit(
         self,
         X: Any,
@@ -68,6 +77,7 @@ class BaseScaledKeras(FitsNetworks):
         y_val: Any = None,
         sample_weight_val: Any = None,
         validation_data: Any = None,
+        **unknown: Any,
     ) -> Any:
         """Fit the scalers and train the network.
 
@@ -115,7 +125,11 @@ default=None
             If Ctrl-C stops the training: the estimator is fitted as far as it came.
         ScalingWarning
             If the network and its scaling do not fit each other; see :func:`check_scaling`.
+        ConvergenceWarning
+            If training diverged: a loss, or weights at the end, are NaN or infinite. It names the
+            first such epoch, the learning rate and the largest scaled number.
         """
+        refuse_unknown(self, unknown)
         given = (X_val, y_val, sample_weight_val)
         goes_on = bool(self.warm_start) and self.__sklearn_is_fitted__()
         with unchanged_on_error(self):
@@ -148,6 +162,12 @@ default=None
         goes_on = self.__sklearn_is_fitted__()
         with unchanged_on_error(self):
             self._check_parameters()
+            if self.early_stopping:
+                raise ValueError(
+                    "early_stopping=True: partial_fit trains for one epoch, without rows to "
+                    "validate on, and has nothing to stop. Use early_stopping=False, or fit, which "
+                    "goes on under warm_start=True."
+                )
             if goes_on:
                 self.targets_ = self.targets_.going_on()  # a failure leaves that of before
             _, seed = self._seeds()
@@ -196,10 +216,10 @@ default=None
 
     def _check_parameters(self) -> None:
         refuse_after_fork(type(self).__name__)
-        for name in ("epochs", "batch_size", "n_members"):
+        for name in ("epochs", "batch_size", "n_members", "n_iter_no_change"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
-        for name in ("early_stopping", "update_scalers"):
-            check_scalar(getattr(self, name), name, (bool, np.bool_))
+        check_early_stopping(self.early_stopping)
+        check_scalar(self.update_scalers, "update_scalers", (bool, np.bool_))
         sizes = self.hidden_layer_sizes
         if not isinstance(sizes, (tuple, list)):
             raise TypeError(
@@ -207,14 +227,14 @@ default=None
             )
         for units in sizes:
             check_scalar(units, "each of hidden_layer_sizes", Integral, min_val=1)
+        check_callbacks(self.callbacks)
         check_split(self.validation_split)
         check_codes("ignore_findings", self.ignore_findings)
         for method in ("compile", "fit"):
             check_keywords(method, self._routed_to(method))
 
     def _seeds(self) -> list[int]:
-        rng = check_random_state(self.random_state)
-        found: list[int] = rng.randint(SEEDS, size=2).tolist()
+        found: list[int] = check_seed(self.random_state).randint(SEEDS, size=2).tolist()
         return found
 
     def _read_rows(
@@ -314,8 +334,10 @@ default=None
         check_is_fitted(self)
         refuse_after_fork(type(self).__name__)
         X = read_inputs(self, X, reset=False)
-        outputs = predict_blocks(self.network_, self._scale_inputs(X))
-        return self.targets_.by_name(self.network_, outputs)
+        inputs = self._scale_inputs(X)
+        outputs = self.targets_.by_name(self.network_, predict_blocks(self.network_, inputs))
+        check_outputs(self, inputs, outputs)
+        return outputs
 
     def _predict(self, X: Any) -> Any:
         return self._told(self._outputs(X), stacklevel=4)

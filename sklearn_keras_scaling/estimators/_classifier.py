@@ -105,8 +105,10 @@ default="auto"
         is fitted; gives the ``val_`` entries of ``history_``. Of a scikit-learn splitter
         the last split is taken.
     early_stopping : bool, default=False
-        Stop when ``val_loss`` has not improved for 10 epochs, and restore the best weights.
-        Where nothing gives validation rows, a tenth is held out.
+        Stop when ``val_loss`` has not improved for ``n_iter_no_change`` epochs, and restore the
+        best weights. Where nothing gives validation rows, a tenth is held out.
+    n_iter_no_change : int, default=10
+        Epochs that ``early_stopping`` waits for ``val_loss`` to improve.
     class_weight : dict, list, "balanced" or None, default=None
         Weights of the labels in the training loss; "balanced" makes the classes equal. Of
         several labels a row "balanced" makes 0 and 1 equal within each label; a dict has
@@ -201,6 +203,7 @@ default="auto"
         batch_size: int = 32,
         validation_split: Any = 0.0,
         early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         class_weight: Any = None,
         callbacks: Any = None,
         engine: str = "auto",
@@ -226,6 +229,7 @@ default="auto"
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.engine = engine
@@ -249,6 +253,12 @@ default="auto"
         -------
         p : ndarray of shape (n_samples, ..., n_classes), float32, or list of them
             Columns in the order of ``classes_``. A list has those of each column of classes.
+
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged, or a row is
+            so far beyond those of ``fit`` that its probabilities are NaN.
         """
         found = each(lambda _, p: np.asarray(p).astype(np.float32, copy=False), self._predict(X))
         return list(found.values()) if self.targets_.are_several else found
@@ -266,6 +276,11 @@ default="auto"
         labels : ndarray of shape (n_samples,) or (n_samples, ...)
             Like the ``y`` of ``fit``, of the dtype of ``classes_``; several labels and one-hot
             rows as 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            As ``predict_proba``: NaN are taken for no class.
         """
         probabilities, targets = self.predict_proba(X), self.targets_.by_output
         if not self.targets_.are_several:
@@ -319,6 +334,11 @@ default="auto"
         Raises
         ------
         ValueError, TypeError
+            As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
             As ``fit``.
         """
 

@@ -50,9 +50,11 @@ class ScaledKerasEstimator(PredictsDistributions):
     target_columns : dict, default=None
         The columns of a table ``y`` for each target, by name or number; one alone gives one
         value a row, a list several. By default each target is the column of its name.
-    hidden_layer_sizes, optimizer, epochs, batch_size, validation_split, early_stopping
+    hidden_layer_sizes, optimizer, epochs, batch_size, validation_split
         As in :class:`ScaledKerasRegressor`.
-    callbacks, engine, update_scalers, n_members, ignore_findings, random_state
+    early_stopping, n_iter_no_change, callbacks, engine, update_scalers, n_members
+        As in :class:`ScaledKerasRegressor`.
+    ignore_findings, random_state
         As in :class:`ScaledKerasRegressor`.
     warm_start, verbose
         As in :class:`ScaledKerasRegressor`.
@@ -118,6 +120,7 @@ class ScaledKerasEstimator(PredictsDistributions):
         batch_size: int = 32,
         validation_split: Any = 0.0,
         early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
@@ -139,6 +142,7 @@ class ScaledKerasEstimator(PredictsDistributions):
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
@@ -161,6 +165,12 @@ class ScaledKerasEstimator(PredictsDistributions):
         -------
         y : dict of ndarray, or data frame
             By target; a data frame like the ``y`` of ``fit`` if that was one.
+
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged, or a row is
+            so far beyond those of ``fit`` that its probabilities are NaN.
         """
         decoded = self._predict(X)
         found = each(lambda name, target: target.said(part(decoded, name)), self._by_target)
@@ -200,6 +210,11 @@ class ScaledKerasEstimator(PredictsDistributions):
         Raises
         ------
         ValueError, TypeError
+            As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
             As ``fit``.
         """
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from .._optional import keras
 from .._structure import each, named, names, parts
-from ..bridge import copy_network
+from ..bridge import copy_network, told_not_finite
 from ..checks import Subject, check_codes, examine, warn_of
 from ..data import (
     Rows,
@@ -52,12 +52,11 @@ from ..training import (
     take_rows,
     train,
 )
+from ._divergence import refuse_no_numbers, warn_of_divergence
 from ._routing import RoutedParameters
 
 SEEDS = np.iinfo(np.int32).max
 _TRIAL_ROWS = 32
-#: Epochs without an improvement that ``early_stopping=True`` waits, as in scikit-learn.
-_PATIENCE = 10
 
 
 class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
@@ -67,6 +66,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
     targets_: Targets
     network_: Any
     _members: list[Any] | None
+    _has_diverged = False
 
     # What each kind says
 
@@ -175,7 +175,9 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 break
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
-        if self.targets_.need_residuals:
+        is_whole = isinstance(batches(loss, seed), Batches)
+        self._has_diverged = warn_of_divergence(self, trainings, rows, validation, loss, is_whole)
+        if self.targets_.need_residuals and not told_not_finite(self.network_):
             self._learn_residuals(batches(loss, seed))
 
     def _learn_residuals(self, batches: Any) -> None:
@@ -248,8 +250,10 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
             is_new = first is None and before is None
             if is_new and leave_codes(self.input_scaler_, network, inputs):
                 inputs = take_rows(self._scale_inputs(trial.X), slice(None))
-            if first is None or self.targets_.are_several or not are_alike(network, first):
+            is_one = first is not None and before is None and not self.targets_.are_several
+            if not (is_one and are_alike(network, first)):
                 outputs = run_network(network, inputs)
+                refuse_no_numbers(network, outputs, before is not None, self._has_diverged)
                 self.targets_.fit_outputs(network, outputs)
         trained = with_layers_in_front(layers, network, inputs)
         loss, metrics = self._compile(trained, origin, before)
@@ -288,9 +292,9 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 "validation_data."
             )
         stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=_PATIENCE, restore_best_weights=True
+            monitor="val_loss", patience=self.n_iter_no_change, restore_best_weights=True
         )
-        return [*(callbacks or []), stop]
+        return [*keras.tree.flatten(callbacks or []), stop]
 
     def _scale_inputs(self, X: Any) -> Any:
         return each(

@@ -105,8 +105,10 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         fitted; gives the ``val_`` entries of ``history_``. Of a scikit-learn splitter
         (``GroupShuffleSplit``, ``TimeSeriesSplit``) the last split is taken.
     early_stopping : bool, default=False
-        Stop when ``val_loss`` has not improved for 10 epochs, and restore the best weights.
-        Where nothing gives validation rows, a tenth is held out.
+        Stop when ``val_loss`` has not improved for ``n_iter_no_change`` epochs, and restore the
+        best weights. Where nothing gives validation rows, a tenth is held out.
+    n_iter_no_change : int, default=10
+        Epochs that ``early_stopping`` waits for ``val_loss`` to improve.
     callbacks : list of keras.callbacks.Callback, default=None
         Deep-copied before each fit.
     engine : {"auto", "compiled", "keras"}, default="auto"
@@ -203,6 +205,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         batch_size: int = 32,
         validation_split: Any = 0.0,
         early_stopping: bool = False,
+        n_iter_no_change: int = 10,
         callbacks: Any = None,
         engine: str = "auto",
         update_scalers: bool = False,
@@ -229,6 +232,7 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.callbacks = callbacks
         self.engine = engine
         self.update_scalers = update_scalers
@@ -256,11 +260,17 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         std : like ``y``
             If ``return_std``.
 
+        Raises
+        ------
+        ValueError
+            If the network's weights are NaN or infinite: training diverged.
+
         Warns
         -----
         UserWarning
             If rows are predicted beyond the domain of the target scaler's inverse, whose end
-            they get, as from :func:`to_keras`; or if they are not finite.
+            they get, as from :func:`to_keras`; or if they are not finite,
+            since the network returns NaN or infinity for them (inputs far beyond those of ``fit``).
         """
         if return_std:
             return self._std(X)
@@ -284,6 +294,11 @@ class ScaledKerasRegressor(RegressorMixin, PredictsDistributions):
         Raises
         ------
         ValueError, TypeError
+            As ``fit``.
+
+        Warns
+        -----
+        ConvergenceWarning
             As ``fit``.
         """
         return self._partial_fit(X, y, sample_weight, lambda y: self.targets_.learn(y))

@@ -66,6 +66,8 @@ class Numbers(Target):
         Of the numbers of a row; empty for one number.
     """
 
+    may_be_nan = True
+
     scaler_: Any
     shape_: tuple[int, ...]
     _known: np.ndarray

@@ -47,6 +47,8 @@ class Target(BaseEstimator, ABC):
     name_: Any = None
     scaler_: Any = None
     n_members_: int | None = None
+    #: Whether NaN is an answer: of a number it is, of labels it would be taken for one of them.
+    may_be_nan = False
     #: Whether values are missing, or weigh otherwise than their rows.
     _by_cells = False
     _map: Map = IDENTITY
