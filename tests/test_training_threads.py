@@ -17,7 +17,7 @@ X = RNG.normal(size=(70, 3))
 Y = X @ [1.0, -2.0, 0.5] + RNG.normal(size=70)
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Training was interrupted:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Training (was interrupted|diverged)"),
     pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch trains in Keras's loop"),
 ]
 
