@@ -108,6 +108,7 @@ JAX = {
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
     "training_compiled": but("weights_and_history[^(clipping|own_loss|convolution)"),
+    "training_threads": only("eight_threads"),
     "uncertainty": only("a_plain_networks_mean"),
     "windows": but("windows_", "bad_"),
 }
