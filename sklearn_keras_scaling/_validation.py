@@ -266,11 +266,14 @@ def explained(data: Any, name: str) -> Iterator[None]:
                 "ColumnTransformer."
             )
         elif found := re.match(r"Input (\w+ )?contains (NaN|infinity)", message):
-            is_bad = _is_infinite if found[2] == "infinity" else _is_not_finite
-            place = _where(data, is_bad) or " a missing one"
+            is_infinite = found[2] == "infinity"
+            place = _where(data, _is_infinite if is_infinite else _is_not_finite)
+            advice = "Impute it, for example with SimpleImputer"
+            if is_infinite:
+                advice = "Put a number there, or NaN to impute (SimpleImputer takes no infinity)"
             message = (
-                f"{message}\nThe first such value of {name} is{place}. Impute it, for example "
-                "with SimpleImputer, or drop its rows."
+                f"{message}\nThe first such value of {name} is{place or ' a missing one'}. "
+                f"{advice}, or drop its rows."
             )
         else:
             message = f"{name}: {message}{_advice(message)}"
@@ -316,14 +319,21 @@ def _where(data: Any, is_bad: Callable[[Any], bool]) -> str:
         return ""
     if np.ndim(data) > 2:
         return _where_in_samples(np.asarray(data), is_bad)
-    columns = data.items() if named else enumerate(np.atleast_2d(np.asarray(data).T))
-    for label, column in columns:
+    for label, column in _labelled(data) if named else enumerate(np.atleast_2d(np.asarray(data).T)):
         values = np.asarray(column)
         bad = np.flatnonzero(_are_bad(values, is_bad))[:1].tolist()
         if bad:
             where = f", column {label!r}" if named or np.ndim(data) == 2 else ""
             return f" in row {bad[0]}{where}"
     return ""
+
+
+def _labelled(frame: Any) -> Iterable[tuple[Any, Any]]:
+    if hasattr(frame, "items"):
+        columns: Iterable[tuple[Any, Any]] = frame.items()  # of pandas
+        return columns
+    names = getattr(frame, "column_names", frame.columns)  # of pyarrow, of polars
+    return ((name, frame[name]) for name in names)
 
 
 def _where_in_samples(data: np.ndarray, is_bad: Callable[[Any], bool]) -> str:

@@ -77,7 +77,11 @@ def units_builder(input_shape, units=4):
 
 BAD_DATA = {
     "nan": (with_cell(np.nan), Y, r"Input X contains NaN[\s\S]*in row 4, column 1\. Impute"),
-    "inf": (with_cell(np.inf), Y, r"Input X contains infinity[\s\S]*in row 4, column 1\. Impute"),
+    "inf": (
+        with_cell(np.inf),
+        Y,
+        r"Input X contains infinity[\s\S]*row 4, column 1\. Put a number",
+    ),
     "named nan": (frame("bmi", [np.nan, *X[1:, 1]]), Y, r"row 0, column 'bmi'\. Impute"),
     "nullable nan": (
         frame("bmi", pd.array([1.0, pd.NA, *X[2:, 1]], dtype="Float64")),
@@ -96,7 +100,7 @@ BAD_DATA = {
     "lengths": (X, Y[:11], r"X and y must have as many rows each\. Found input.*\[12, 11\]"),
     "no y": (X, None, r"requires y to be passed, but the target y is None"),
     "y all nan": (X, [np.nan] * 12, r"y has no known target in any row.*wrong column chosen"),
-    "y inf": (X, [np.inf, *Y[1:]], r"Input y contains infinity[\s\S]*in row 0\. Impute"),
+    "y inf": (X, [np.inf, *Y[1:]], r"Input y contains infinity[\s\S]*in row 0\. Put a number"),
     "y text": (X, ["a"] * 12, r"y has text in row 0, but numbers were expected"),
 }
 
@@ -431,7 +435,7 @@ def test_values_that_a_scaler_cannot_take():
             r"y has one class only \(0\.0\), but a classifier needs at least",
         ),
         (Y, "Unknown label type: continuous"),
-        ([np.inf, *LABELS[1:]], r"Input y contains infinity[\s\S]*of y is in row 0\. Impute"),
+        ([np.inf, *LABELS[1:]], r"Input y contains infinity[\s\S]*y is in row 0\. Put a number"),
         ([np.nan] * 12, "y has no known target in any row that counts"),
         ([[0, 1], [1]] * 6, "y: setting an array element"),
         (None, "requires y to be passed, but the target y is None"),
@@ -487,3 +491,23 @@ def test_a_network_that_cannot_be_copied_says_why():
     model = keras.Sequential([keras.Input((3,)), Unregistered(1), keras.layers.Dense(1)])
     with pytest.raises(TypeError, match=r"cannot be copied[\s\S]*register_keras_serializable"):
         ScaledKerasRegressor(model, **ONE_EPOCH).fit(X, Y)
+
+
+CELLS = {
+    "null": (None, r"NaN[\s\S]*row 4, column 'b'\. Impute it"),
+    "NaN": (float("nan"), r"NaN[\s\S]*row 4, column 'b'\. Impute it"),
+    "infinity": (float("inf"), r"infinity[\s\S]*row 4, column 'b'\. Put a number there, or NaN"),
+    "text": ("x", r"X has text in row 4, column 'b'"),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("library", "table"), [("polars", "DataFrame"), ("pyarrow", "table")])
+def test_a_bad_cell_of_a_table_is_named_whatever_the_library(library, table, cell):
+    make = getattr(pytest.importorskip(library, reason="an optional kind of table"), table)
+    value, message = CELLS[cell]
+    column = list(map(str, range(10))) if cell == "text" else list(map(float, range(10)))
+    column[4] = value
+    frame = make({"a": list(map(float, range(10))), "b": column})
+    with pytest.raises(ValueError, match=message):
+        ScaledKerasRegressor().fit(frame, np.arange(10.0))
