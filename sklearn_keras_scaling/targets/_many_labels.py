@@ -159,7 +159,8 @@ class ManyLabels(LabelTarget):
     @property
     def expected(self) -> str:
         """What a network should return."""
-        return f"{self._named('y')} has {len(self.classes_)} labels. {self._advice}"
+        told = f"{self._named('y')} has {len(self.classes_)} labels. {self._advice}"
+        return f"{told}; if each is that of a step, pass labels='sequence'"
 
     @property
     def _advice(self) -> str:
