@@ -140,6 +140,7 @@ X64 = {
 ANY_VERSION = {
     "auto_scaler": only(
         *("a_network_learns", "a_search", "without_codes", "training_goes", "so_do_streams"),
+        "columns_of_each[discretization",  # whose one-hot bins have the wrong shape in Keras 3.11
     ),
     "batchnorm": only("it_trains_as", "it_goes_on", "lag_is", "the_lag", "classifiers_and_"),
     "bridge": only("an_inverse_is_the_last", "a_pipeline_that_ends"),
