@@ -258,7 +258,7 @@ def test_any_number_of_rows_is_trained_as_keras_does(rows):
     ],
 )
 def test_epochs_that_nobody_looks_at_give_the_same_bits(monkeypatch, case, rows):
-    monkeypatch.setattr(_compiled, "_UNSEEN_EPOCHS", 0)  # else after a hundred of them
+    monkeypatch.setattr(_compiled, "_UNSEEN_EPOCHS", 0)
     results = []
     for callbacks in ([], [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: None)]):
         network, data = made(case)
