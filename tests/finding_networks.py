@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -33,6 +35,38 @@ LABELS = np.arange(200) % 3
 STEPS = np.arange(1000).reshape(200, 5) % 2
 SEVERAL = (RNG.uniform(size=(200, 3)) > 0.6).astype(int)
 LONG_TAIL = X * np.where(np.arange(200) == 7, 1e4, 1.0)[:, None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What ``check_scaling`` is given, and whether it finds the code."""
+
+    code: str
+    name: str
+    given: Callable[[], dict[str, Any]]
+    found: bool
+
+
+def yes(code: str, **cases: Callable[[], dict[str, Any]]) -> list[Case]:
+    return [Case(code, name, given, True) for name, given in cases.items()]
+
+
+def no(code: str, **cases: Callable[[], dict[str, Any]]) -> list[Case]:
+    return [Case(code, name, given, False) for name, given in cases.items()]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches as they are given."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.batches[index]
 
 
 def net(*layers: Any, shape: tuple[int, ...] = (3,), **compiled: Any) -> Any:

@@ -104,7 +104,7 @@ JAX = {
     "mixed": only(
         "each_kind_may", "weights_of_targets", "it_learns", "training_goes", "one_export"
     ),
-    "shared_loops": only("fits_of_a_distribution", "deltas_of_huber"),
+    "shared_loops": only("fits_of_a_distribution", "deltas_of_huber", "networks_with_names"),
     "training": but("every_epoch_has", "seeded_gives"),
     # Losses and clipping are arithmetic of Keras's, whatever loops over it.
     "training_compiled": but("weights_and_history[^(clipping|own_loss|convolution)"),

@@ -23,7 +23,7 @@ from sklearn_keras_scaling import (
 )
 
 from .finding_codes import CODES, MIXED, PADDED, bins, embedding, lookup, sliced, two_inputs
-from .finding_networks import dense, net
+from .finding_networks import Batches, dense, net
 
 EAGER = {"epochs": 1, "random_state": 0, "compile__run_eagerly": True}
 Y = np.random.default_rng(0).normal(size=12)[MIXED[:, 2].astype(int)] * 40 + 100
@@ -203,18 +203,6 @@ def test_a_search_tells_it_from_others():
     regressor = ScaledKerasRegressor(build, **EAGER)
     search = GridSearchCV(regressor, {"input_scaler": ["auto", None]}, cv=2).fit(MIXED, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, i):
-        return self.batches[i]
 
 
 def test_sparse_rows_need_no_mean():

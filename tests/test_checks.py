@@ -36,6 +36,7 @@ from .finding_networks import (
     SEVERAL,
     STEPS,
     TWO,
+    Batches,
     X,
     Y,
     dense,
@@ -350,18 +351,6 @@ def test_streams_show_their_first_batch(diabetes):
     regressor = ScaledKerasRegressor(input_scaler=None, **ONE_EPOCH)
     with pytest.warns(ScalingWarning, match="SKS009"):
         regressor.fit(Batches(batches))
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.batches[index]
 
 
 def test_columns_are_named_as_the_data_frame_names_them():

@@ -1,4 +1,4 @@
-"""Fits that differ in numbers alone share a compiled loop; others do not."""
+"""Fits that differ in numbers alone share a compiled loop, others do not; what XLA compiles."""
 
 import copy
 import inspect
@@ -198,3 +198,78 @@ def test_functions_of_the_users_are_in_no_key():
 
 def own_loss(y, z):
     return keras.ops.abs(y - z)
+
+
+SERIES = RNG.normal(size=(70, 5, 3)).astype("float32")
+
+
+def grouped_attention():
+    inputs = keras.Input((5, 3))
+    attended = keras.layers.GroupQueryAttention(2, 2, 1)(inputs, inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(attended)))
+
+
+def nested():
+    inputs, branches = keras.Input((5, 3)), keras.Input((3,))
+    both = keras.layers.Dense(3)(branches), keras.layers.Dense(3)(branches)
+    inner = keras.Model(branches, keras.layers.Add()(both))
+    last = keras.Sequential([keras.layers.Dense(2), keras.layers.Dense(1)])
+    return keras.Model(inputs, last(inner(inputs[:, 0])))
+
+
+NETWORKS = {
+    "bidirectional": lambda: layered(keras.layers.Bidirectional(keras.layers.GRU(2))),
+    "convolved steps": lambda: layered(
+        keras.layers.Reshape((5, 3, 1, 1)), keras.layers.ConvLSTM2D(1, 1), keras.layers.Flatten()
+    ),
+    "grouped attention": grouped_attention,
+    "nested": nested,
+}
+
+
+def layered(*hidden):
+    return keras.Sequential([keras.Input((5, 3)), *hidden, keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_with_names_that_keras_counts_up_share_a_loop(compilations, name):
+    clear_compiled()
+    for _ in range(2):
+        trained(NETWORKS[name]())
+    assert len(compilations) == 1
+
+
+def trained(model, **asked):
+    model.compile("adam", "mse")
+    batches = Batches((SERIES, SERIES[:, 0, :1]), 32, 0)
+    train(model, batches, None, epochs=1, engine="compiled", **asked)
+
+
+def convolved(filters):
+    hidden = [keras.layers.Conv1D(filters, 2) for _ in range(2)]
+    return layered(*hidden, keras.layers.Flatten())
+
+
+def with_dropout():
+    return layered(keras.layers.Flatten(), keras.layers.Dropout(0.5))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles all by XLA")
+@pytest.mark.parametrize(
+    ("model", "asked", "used"),
+    [
+        (lambda: layered(keras.layers.Flatten()), None, True),
+        (lambda: layered(keras.layers.Flatten()), "auto", True),
+        (lambda: layered(keras.layers.Flatten()), False, False),
+        (with_dropout, None, False),
+        (with_dropout, True, True),
+        (lambda: convolved(8), None, True),
+        (lambda: convolved(128), None, False),
+        (lambda: convolved(128), True, True),
+        (NETWORKS["convolved steps"], None, False),
+    ],
+)
+def test_xla_compiles_what_it_makes_faster_and_what_is_asked_for(compilations, model, asked, used):
+    clear_compiled()
+    trained(model(), jit_compile=asked)
+    assert [each.uses_xla for each in compilations] == [used]

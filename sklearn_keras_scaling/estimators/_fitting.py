@@ -148,16 +148,18 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
         members: list[Any] = []
         trainings: list[Training] = []
         arrays: Any = None
+        held_out: Any = None
         for own_seed, earlier in zip(self._member_seeds(seed), before, strict=True):
             with quick_variables():
                 first = members[0] if members else None
                 network, trained, loss = self._prepare(rows, layers, own_seed, earlier, first)
             if not members:
-                arrays = self._validation_arrays(validation, loss)
+                held_out = self._validation_arrays(validation, loss)
+            arrays = batches(loss, own_seed)
             training = train(
                 trained,
-                batches(loss, own_seed),
                 arrays,
+                held_out,
                 epochs=epochs,
                 callbacks=self._make_callbacks(validation),
                 verbose=self.verbose,
@@ -175,7 +177,7 @@ class FitsNetworks(RoutedParameters, BaseEstimator, ABC):
                 break
         self.input_scaler_ = having_learnt(self.input_scaler_, layers)
         self._keep(members, trainings, epochs)
-        is_whole = isinstance(batches(loss, seed), Batches)
+        is_whole = isinstance(arrays, Batches)
         self._has_diverged = warn_of_divergence(self, trainings, rows, validation, loss, is_whole)
         if self.targets_.need_residuals and not told_not_finite(self.network_):
             self._learn_residuals(batches(loss, seed))

@@ -72,7 +72,7 @@ class CompiledFit:
             model=network,
         )
         every = self._callbacks.callbacks
-        if not all(type(callback) in _BLIND for callback in every):
+        if loops.model is not network and not all(type(c) in _BLIND for c in every):
             build(network, batches.example)
         self._variables = loops.variables_of(network)
         self._watches = any(isinstance(c, keras.callbacks.TerminateOnNaN) for c in every)
